@@ -1,0 +1,86 @@
+"""Keep a model answering: retry, timeout, bulkhead, circuit breaker and fallback around any predict callable.
+
+>>> from resilient_ml import Fallback, Retry, Timeout
+>>> @Fallback("neutral")
+... @Retry(attempts=3)
+... @Timeout(2.0)
+... def classify(text):
+...     return "positive"
+>>> classify("fine")
+'positive'
+"""
+
+from . import events
+from ._ambient import deadline, remaining
+from ._call import Call, Proceed
+from ._colour import Colour
+from ._order import PolicyOrderWarning
+from ._outcome import Attempt, Outcome
+from ._pipeline import Pipeline
+from ._policy import Policy
+from .errors import (
+    BudgetExhausted,
+    BulkheadFull,
+    CircuitOpen,
+    DeadlineExceeded,
+    InvalidOutput,
+    LimitExceeded,
+    RateLimited,
+    Rejected,
+    ResilienceError,
+    StreamInterrupted,
+    StreamTruncated,
+    WorkerCrashed,
+)
+from .kinds import Kind, kind_of, register_kind
+from .machines.backoff import Backoff, ConstantBackoff, DecorrelatedBackoff
+from .machines.breaker_rules import State
+from .machines.retry_budget import RetryBudget
+from .policies.bulkhead import Bulkhead
+from .policies.circuit_breaker import CircuitBreaker
+from .policies.fallback import Fallback
+from .policies.keyed import Keyed
+from .policies.retry import Retry
+from .policies.timeout import Timeout
+
+__all__ = [
+    "Attempt",
+    "Backoff",
+    "BudgetExhausted",
+    "Bulkhead",
+    "BulkheadFull",
+    "Call",
+    "CircuitBreaker",
+    "CircuitOpen",
+    "Colour",
+    "ConstantBackoff",
+    "DeadlineExceeded",
+    "DecorrelatedBackoff",
+    "Fallback",
+    "InvalidOutput",
+    "Keyed",
+    "Kind",
+    "LimitExceeded",
+    "Outcome",
+    "Pipeline",
+    "Policy",
+    "PolicyOrderWarning",
+    "Proceed",
+    "RateLimited",
+    "Rejected",
+    "ResilienceError",
+    "Retry",
+    "RetryBudget",
+    "State",
+    "StreamInterrupted",
+    "StreamTruncated",
+    "Timeout",
+    "WorkerCrashed",
+    "deadline",
+    "events",
+    "kind_of",
+    "register_kind",
+    "remaining",
+]
+
+__version__ = "0.1.0"

@@ -1,0 +1,174 @@
+"""What one call knows, and what its policies may wait for.
+
+A :class:`Call` is made once per call and holds everything that belongs to that call alone.
+A :class:`Runtime` is everything a policy's body may wait for; which one it is decides whether the body
+blocks its thread or suspends its task.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from ._colour import Target
+    from ._outcome import Record
+    from ._policy import Policy
+
+T = TypeVar("T")
+
+NEVER = math.inf
+"""The deadline of a call that has none."""
+
+
+class Signal(Protocol):
+    """A one-shot flag that one call waits for and any thread may set."""
+
+    def set(self) -> bool:
+        """Wake whoever waits; False when nobody can be woken any more, as its event loop is gone."""
+
+
+class Job(Protocol):
+    """User code that runs on a worker thread and may outlive the call that started it."""
+
+    def when_finished(self, callback: Callable[[], object]) -> None:
+        """Call *callback* once the thread has left the user's code, at once if it has already."""
+
+
+class Limit:
+    """The limit that a policy put on a call: who set it, and what it has left behind.
+
+    Attributes:
+        seconds: The limit.
+        policy: The name of the policy, for messages.
+        max_abandoned: How many threads may be left behind before calls are refused.
+        running: The jobs that were abandoned and still run.
+    """
+
+    __slots__ = ("max_abandoned", "policy", "running", "seconds")
+
+    def __init__(self, seconds: float, policy: str, *, max_abandoned: int) -> None:
+        self.seconds = seconds
+        self.policy = policy
+        self.max_abandoned = max_abandoned
+        self.running: set[Job] = set()
+
+    def abandon(self, job: Job) -> None:
+        """Count *job* until its thread returns."""
+        self.running.add(job)
+        job.when_finished(lambda: self.running.discard(job))
+
+
+class Runtime(Protocol):
+    """All that a body may wait for.
+
+    The two that ship block a thread or suspend a task; tests use a virtual one.
+    Where a body was derived for plain calls (see ``_derive``) these are plain functions.
+    """
+
+    def sleep(self, seconds: float) -> Awaitable[None]:
+        """Wait *seconds*."""
+
+    def signal(self) -> Signal:
+        """A fresh signal for this call to wait on."""
+
+    def wait(self, signal: Any, until: float) -> Awaitable[bool]:
+        """Wait for *signal* until the instant *until*; True if it came."""
+
+    def invoke(self, target: Target, call: Call) -> Awaitable[Any]:
+        """Run *target* in place of the call's own function, with the same arguments and deadline."""
+
+    def serve(self, value: Any, call: Call) -> Awaitable[None]:
+        """Pass *value* on as an item, where the call is a stream; a plain call just returns it."""
+
+    def run(self, policy: Policy, proceed: Proceed[Any], call: Call) -> Awaitable[Any]:
+        """Run another policy's body around *proceed*."""
+
+
+class Call:
+    """All that one call knows.
+
+    Attributes:
+        fn: The user's callable.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
+        deadline: The instant it must end by, on the clock of :meth:`now`; ``inf`` for none.
+        limit: The policy's limit that set the deadline; None when it is the caller's own, or there is none.
+        threads: The limit that lets a plain function be left behind on a worker thread, or None.
+        attempt: Which attempt this is, from 1.
+        emitted: How many items of a stream have been passed on, in all attempts.
+        orphans: Jobs of this call that were abandoned and still run.
+        record: Where attempts are written down, or None when nobody asked.
+        outlet: Where a stream's items leave the pipeline; set for streams alone.
+        runtime: What the call's policies may wait for (one for each colour, on the class).
+    """
+
+    __slots__ = (
+        "args",
+        "attempt",
+        "deadline",
+        "emitted",
+        "fn",
+        "kwargs",
+        "limit",
+        "orphans",
+        "outlet",
+        "record",
+        "threads",
+    )
+
+    fn: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    deadline: float
+    limit: Limit | None
+    threads: Limit | None
+    attempt: int
+    emitted: int
+    orphans: tuple[Job, ...]
+    record: Record | None
+    outlet: Any
+
+    runtime: ClassVar[Runtime]
+
+    if TYPE_CHECKING:
+
+        @staticmethod
+        def now() -> float:
+            """The monotonic clock, in seconds."""
+            return 0.0
+
+
+def call_type(name: str, runtime: Runtime, clock: Callable[[], float]) -> type[Call]:
+    """A kind of Call bound to one runtime and one clock, so that neither is stored per call."""
+    return types.new_class(
+        name, (Call,), exec_body=lambda body: body.update(__slots__=(), runtime=runtime, now=clock)
+    )
+
+
+def make_call(
+    kind: type[Call],
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    deadline: float,
+) -> Call:
+    """A fresh call. The guarded functions of ``_drivers`` spell this out in line, for speed."""
+    call = kind()
+    call.fn = fn
+    call.args = args
+    call.kwargs = kwargs
+    call.deadline = deadline
+    call.limit = None
+    call.threads = None
+    call.attempt = 1
+    call.emitted = 0
+    call.orphans = ()
+    call.record = None
+    return call
+
+
+Proceed = Callable[[Call], Awaitable[T]]
+"""The rest of the pipeline, as a policy's body sees it."""

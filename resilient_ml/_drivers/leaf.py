@@ -1,0 +1,72 @@
+"""What the leaves share: the leaf is the one place where user code is called.
+
+It alone enforces the deadline, tells the code inside how much time is left, and refuses a result that is
+no result yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from typing import Any
+
+from .._call import Call, Job, Limit
+from .._colour import name_of
+from ..errors import DeadlineExceeded, LimitExceeded
+
+UNFINISHED = frozenset(
+    {types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType, asyncio.Future, asyncio.Task}
+)
+"""Types of results that have yet to run: a plain function that returns one would go unguarded."""
+
+UNLIMITED = Limit(0.0, "acall", max_abandoned=64)
+"""Counts the threads that callers of ``acall`` left behind by being cancelled, without a Timeout."""
+
+
+def expired(call: Call) -> DeadlineExceeded:
+    """The error of a call whose deadline has passed: the policy's own limit, or the caller's."""
+    limit = call.limit
+    if limit is None:
+        return DeadlineExceeded(
+            f"the caller's deadline passed before {name_of(call.fn)!r} answered; "
+            "give the block more time, or put a Fallback with a ready value outside it",
+            kind="deadline",
+            deadline=call.deadline,
+        )
+    return DeadlineExceeded(
+        f"{limit.policy!r} took longer than its limit of {limit.seconds:g} s; raise the limit, or make it faster",
+        kind="timeout",
+        seconds=limit.seconds,
+        deadline=call.deadline,
+        policy=limit.policy,
+    )
+
+
+def check_room(limit: Limit) -> None:
+    """Refuse a call that could leave one thread too many behind."""
+    if len(limit.running) >= limit.max_abandoned:
+        raise LimitExceeded(
+            f"{len(limit.running)} abandoned calls of {limit.policy!r} are still running on their threads; "
+            "wait until they return, raise max_abandoned=, or give the function a time limit of its own",
+            policy=limit.policy,
+        )
+
+
+def abandon(job: Job, call: Call, limit: Limit) -> None:
+    """Leave *job* behind: count it, and let policies hold what they took until it returns."""
+    limit.abandon(job)
+    call.orphans = (*call.orphans, job)
+
+
+def unfinished(result: Any, call: Call) -> TypeError:
+    """The error for a plain function that returned something which has yet to run."""
+    if isinstance(result, types.CoroutineType | types.GeneratorType):
+        result.close()
+    kind, colour = {
+        types.GeneratorType: ("a generator", "STREAM"),
+        types.AsyncGeneratorType: ("an async generator", "ASYNC_STREAM"),
+    }.get(type(result), ("an awaitable", "ASYNC_CALL"))
+    return TypeError(
+        f"{name_of(call.fn)!r} was guarded as a plain function but returned {kind}, whose failures no policy "
+        f"would see; guard it as what it is: Pipeline(...)(fn, colour=Colour.{colour})"
+    )

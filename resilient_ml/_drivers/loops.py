@@ -1,0 +1,39 @@
+"""Which event loop runs on this thread, if any."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import warnings
+
+_MOST_NAMES = 1000
+_warned: set[str] = set()
+
+
+def running_task() -> asyncio.Task[object] | None:
+    """The asyncio task that runs this code; None on trio, and outside any loop."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+def on_event_loop() -> bool:
+    """Whether an event loop, of asyncio or trio, runs on this thread."""
+    if running_task() is not None:
+        return True
+    trio = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_task())
+
+
+def warn_if_blocking(name: str, what: str) -> None:
+    """Warn, once for each function, that a plain call is about to block the loop it runs on."""
+    if name in _warned or len(_warned) >= _MOST_NAMES or not on_event_loop():
+        return
+    _warned.add(name)
+    warnings.warn(
+        f"{name!r} is about to {what} on the thread of a running event loop, which stops every other task; "
+        "call it with 'await guard.acall(fn, ...)', which uses a worker thread",
+        RuntimeWarning,
+        stacklevel=2,
+    )

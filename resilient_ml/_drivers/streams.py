@@ -1,0 +1,150 @@
+"""Streams: calls whose items pass by while the policies' bodies wait inside ``proceed``.
+
+A body runs as a coroutine. The leaf pulls items from the user's stream; for each it puts the item into the
+call's outlet and suspends with the outlet itself as the signal. The driver, which is what the user iterates,
+resumes the coroutine until it sees that signal, and yields the item. What else an async body suspends for
+goes on to the event loop. So no cancel scope is ever open across a ``yield``, and a body sees a stream as
+one call that takes long.
+
+What the consumer sends or throws in, and its closing early, reach the user's stream through the bodies.
+"""
+
+from __future__ import annotations
+
+import time
+import types
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import Any
+
+from .._ambient import AMBIENT
+from .._call import NEVER, Call, call_type, make_call
+from .._colour import Colour, Target
+from .._derive import Step
+from . import blocking
+from .blocking import BlockingCoroutines
+
+
+class Outlet:
+    """Where items leave the pipeline, and what the consumer sends comes in."""
+
+    __slots__ = ("item", "sent")
+
+    def __init__(self) -> None:
+        self.item: Any = None
+        self.sent: Any = None
+
+
+@types.coroutine
+def emit(call: Call, item: Any) -> Generator[Outlet, None, Any]:
+    """Pass *item* on to the consumer; returns what it sends back."""
+    outlet: Outlet = call.outlet
+    outlet.item = item
+    call.emitted += 1
+    yield outlet
+    sent, outlet.sent = outlet.sent, None
+    return sent
+
+
+
+async def leaf(call: Call) -> Any:
+    """Pull the user's sync stream to its end."""
+    orphans = call.orphans
+    stream = iter(_pull(call, call.fn, *call.args, **call.kwargs))
+    advance: Callable[[], Any] = stream.__next__
+    try:
+        while True:
+            try:
+                item = advance() if call.deadline == NEVER else _pull(call, advance)
+            except StopIteration as stop:
+                return stop.value
+            try:
+                sent = await emit(call, item)
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                advance = partial(thrower(stream, "throw"), error)
+            else:
+                advance = stream.__next__ if sent is None else partial(stream.send, sent)
+    finally:
+        _close(stream, call, len(orphans))
+
+
+def _pull(call: Call, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    if call.deadline == NEVER:
+        return step(*args, **kwargs)
+    return blocking.limited(call, step, args, kwargs)
+
+
+def _close(stream: Any, call: Call, before: int) -> None:
+    """Close the user's stream; once its thread has left it, where it was abandoned inside a pull."""
+    close = getattr(stream, "close", None)
+    if close is None:
+        return
+    jobs = call.orphans[before:]
+    if jobs:
+        jobs[-1].when_finished(close)
+    else:
+        close()
+
+
+def thrower(stream: Any, name: str) -> Callable[[BaseException], Any]:
+    """The stream's own throw, or one that raises where it has none."""
+
+    def raise_it(error: BaseException) -> Any:
+        raise error
+
+    return getattr(stream, name, raise_it)  # type: ignore[no-any-return]
+
+
+class StreamRuntime(BlockingCoroutines):
+    """Blocks the thread; what takes the call's place emits."""
+
+    async def invoke(self, target: Target, call: Call) -> Any:
+        """Stream *target* with the call's arguments; a plain function's result is a single item."""
+        own, call.fn = call.fn, target.fn
+        try:
+            if target.colour is Colour.STREAM:
+                return await leaf(call)
+            return await emit(call, blocking.leaf(call))
+        finally:
+            call.fn = own
+
+    async def serve(self, value: Any, call: Call) -> None:
+        """Emit *value* as a single item."""
+        await emit(call, value)
+
+
+StreamCall = call_type("StreamCall", StreamRuntime(), time.monotonic)
+
+
+def guarded_stream(fn: Callable[..., Any], step: Step, name: str) -> Callable[..., Any]:
+    """A generator function that runs *step* around *fn*."""
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        call = make_call(StreamCall, fn, args, kwargs, AMBIENT.get())
+        outlet = call.outlet = Outlet()
+        body = step(call)
+        again = resume = partial(body.send, None)
+        while True:
+            try:
+                signal = resume()
+            except StopIteration as stop:
+                return stop.value
+            if signal is not outlet:
+                body.close()
+                raise RuntimeError(
+                    f"a policy of {name!r} suspended in a plain stream, where nothing can resume it; "
+                    "in around(), await only proceed(call) and call.runtime"
+                )
+            try:
+                outlet.sent = yield outlet.item
+            except GeneratorExit:
+                body.close()
+                raise
+            except BaseException as error:
+                resume = partial(body.throw, error)
+            else:
+                resume = again
+
+    return guarded

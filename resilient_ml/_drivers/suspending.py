@@ -1,0 +1,222 @@
+"""Async calls: the runtime that suspends its task, and the leaves that await or offload the user's code.
+
+On asyncio the happy path uses the loop's own primitives; trio is served through anyio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+
+from .._ambient import AMBIENT
+from .._call import NEVER, Call, call_type
+from .._colour import Colour, Target, name_of
+from .._derive import Step, bind_suspending
+from .._policy import Policy
+from ..kinds import kind_of
+from .expiry import timer_of
+from .leaf import UNFINISHED, UNLIMITED, abandon, check_room, expired, unfinished
+from .loops import running_task
+from .workers import start
+
+
+async def leaf(call: Call) -> Any:
+    """Await the user's coroutine, within the deadline."""
+    if call.deadline == NEVER:
+        return await call.fn(*call.args, **call.kwargs)
+    return await limited(call, call.fn, *call.args, **call.kwargs)
+
+
+async def limited(call: Call, fn: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
+    """Await ``fn(*args, **kwargs)`` and cancel it at the deadline."""
+    left = call.deadline - call.now()
+    if left <= 0:
+        raise expired(call)
+    task = running_task()
+    if task is None:
+        return await _limited_by_scope(call, left, fn, args, kwargs)
+    loop = task.get_loop()
+    timer = timer_of(loop)
+    cancels = task.cancelling()
+    expiry = timer.add(left, task, loop)
+    token = AMBIENT.set(call.deadline)
+    try:
+        result = await fn(*args, **kwargs)
+    except BaseException as error:
+        # A cancellation from outside that comes with ours wins: then more than ours is counted.
+        if expiry.fired and task.uncancel() <= cancels and isinstance(error, asyncio.CancelledError):
+            raise expired(call) from None
+        raise
+    finally:
+        timer.remove(expiry)
+        AMBIENT.reset(token)
+    if expiry.fired:
+        # The user's code swallowed the cancellation and answered late.
+        task.uncancel()
+        raise expired(call)
+    return result
+
+
+async def _limited_by_scope(
+    call: Call, left: float, fn: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    token = AMBIENT.set(call.deadline)
+    try:
+        with anyio.CancelScope(deadline=anyio.current_time() + left) as scope:
+            result = await fn(*args, **kwargs)
+    finally:
+        AMBIENT.reset(token)
+    if scope.cancelled_caught or call.now() > call.deadline:
+        raise expired(call)
+    return result
+
+
+async def offload(call: Call) -> Any:
+    """Run the user's plain function on a worker thread, within the deadline."""
+    result = await on_thread(call, call.fn, call.args, call.kwargs)
+    if type(result) in UNFINISHED:
+        raise unfinished(result, call)
+    return result
+
+
+async def on_thread(
+    call: Call, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Run *fn* on a worker thread; whoever stops waiting leaves it behind there."""
+    if call.deadline <= call.now():
+        raise expired(call)
+    limit = call.threads or call.limit or UNLIMITED
+    check_room(limit)
+    runtime = call.runtime
+    signal = runtime.signal()
+    job = start(fn, args, kwargs, call.deadline)
+    job.when_finished(signal.set)
+    try:
+        in_time = await runtime.wait(signal, call.deadline)
+    except BaseException:
+        abandon(job, call, limit)
+        raise
+    if not in_time and not job.finished:
+        abandon(job, call, limit)
+        raise expired(call)
+    return job.result()
+
+
+def recording(step: Step) -> Step:
+    """*step*, written down in the call's record."""
+
+    async def recorded(call: Call) -> Any:
+        began = call.now()
+        try:
+            result = await step(call)
+        except Exception as error:
+            if call.record is not None:
+                call.record.ended(name_of(call.fn), began, call.now(), kind_of(error))
+            raise
+        if call.record is not None:
+            call.record.ended(name_of(call.fn), began, call.now(), None)
+        return result
+
+    return recorded
+
+
+LEAVES = {Colour.CALL: recording(offload), Colour.ASYNC_CALL: recording(leaf)}
+
+
+class LoopFlag:
+    """A signal that an asyncio task waits for."""
+
+    __slots__ = ("_future", "_loop")
+
+    def __init__(self, task: asyncio.Task[object]) -> None:
+        self._loop = task.get_loop()
+        self._future: asyncio.Future[bool] = self._loop.create_future()
+
+    def set(self) -> bool:
+        """Wake the task, from any thread; False when its loop is closed."""
+        try:
+            self._loop.call_soon_threadsafe(self._resolve, True)
+        except RuntimeError:
+            return False
+        return True
+
+    def _resolve(self, came: bool) -> None:
+        if not self._future.done():
+            self._future.set_result(came)
+
+    async def wait(self, seconds: float) -> bool:
+        """Suspend until set, at most *seconds*."""
+        if seconds == NEVER:
+            return await self._future
+        handle = self._loop.call_later(seconds, self._resolve, False)
+        try:
+            return await self._future
+        finally:
+            handle.cancel()
+
+
+class TrioFlag:
+    """A signal that a trio task waits for."""
+
+    __slots__ = ("_event", "_token")
+
+    def __init__(self) -> None:
+        import trio
+
+        self._token = trio.lowlevel.current_trio_token()
+        self._event = trio.Event()
+
+    def set(self) -> bool:
+        """Wake the task, from any thread; False when its run has ended."""
+        import trio
+
+        try:
+            self._token.run_sync_soon(self._event.set)
+        except trio.RunFinishedError:
+            return False
+        return True
+
+    async def wait(self, seconds: float) -> bool:
+        """Suspend until set, at most *seconds*."""
+        with anyio.move_on_after(None if seconds == NEVER else seconds):
+            await self._event.wait()
+        return self._event.is_set()
+
+
+class Suspending:
+    """Waits by suspending the task."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait *seconds*; even for 0 the loop gets its turn, and a cancellation is seen."""
+        await anyio.sleep(seconds)
+
+    def signal(self) -> LoopFlag | TrioFlag:
+        """A fresh flag for this task."""
+        task = running_task()
+        return TrioFlag() if task is None else LoopFlag(task)
+
+    async def wait(self, signal: LoopFlag | TrioFlag, until: float) -> bool:
+        """Wait for *signal* until the instant *until*."""
+        return await signal.wait(max(0.0, until - AsyncCall.now()))
+
+    async def invoke(self, target: Target, call: Call) -> Any:
+        """Call *target* with the call's arguments and deadline; a plain function on a worker thread."""
+        own, call.fn = call.fn, target.fn
+        try:
+            return await LEAVES[target.colour](call)
+        finally:
+            call.fn = own
+
+    async def serve(self, value: Any, call: Call) -> None:
+        """The caller returns *value* itself."""
+
+    async def run(self, policy: Policy, proceed: Step, call: Call) -> Any:
+        """Run *policy*'s body around *proceed*."""
+        return await bind_suspending(policy, proceed)(call)
+
+
+AsyncCall = call_type("AsyncCall", Suspending(), time.monotonic)

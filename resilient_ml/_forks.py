@@ -1,0 +1,35 @@
+"""Locks and counters that stay usable after ``os.fork``.
+
+A fork copies locks as they stand, and the threads that held them are gone: the child would wait for ever.
+Whatever owns a lock registers here and is told in the child, before any of its code runs.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import Protocol
+
+
+class Forkable(Protocol):
+    """Something to be told in the child."""
+
+    def after_fork(self) -> None:
+        """Make new locks; give back what the vanished threads held."""
+
+
+_registered: weakref.WeakSet[Forkable] = weakref.WeakSet()
+
+
+def survive_forks(owner: Forkable) -> None:
+    """Call ``owner.after_fork()`` in every forked child for as long as *owner* lives."""
+    _registered.add(owner)
+
+
+def _in_child() -> None:
+    for owner in list(_registered):
+        owner.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

@@ -1,0 +1,65 @@
+"""Orders of policies that are known to hurt, each with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ._policy import Policy
+
+_RETRY_LIBRARIES = ("tenacity", "stamina", "backoff", "retrying", "retry", "redress")
+
+
+class PolicyOrderWarning(UserWarning):
+    """A pipeline whose order is known to hurt."""
+
+
+def complaints(policies: Sequence[Policy]) -> Iterator[str]:
+    """What is wrong with the order of *policies*, outermost first."""
+    for position, outer in enumerate(policies):
+        inside = [policy.role for policy in policies[position + 1 :]]
+        if outer.role == "timeout" and "limiter" in inside:
+            last = len(inside) - 1 - inside[::-1].index("limiter")
+            if "timeout" not in inside[last:]:
+                yield (
+                    "a Timeout outside a limiter counts the time in its queue as the model's; "
+                    "put a Timeout inside the limiter, and keep the outer one for the whole call if you need it"
+                )
+        if outer.role == "rate_limiter" and "retry" in inside:
+            yield (
+                "a rate limit outside a Retry is charged once for all its attempts; "
+                "put the rate limit inside the Retry"
+            )
+        if outer.role == "breaker" and "fallback" in inside:
+            yield (
+                "a Fallback inside a CircuitBreaker hides every failure from it, so that it never opens; "
+                "put the Fallback outside"
+            )
+        if outer.role == "breaker" and "retry" in inside:
+            yield (
+                "a Retry inside a CircuitBreaker shows it one failure for several, and goes on calling a model "
+                "that the breaker would have held back; put the Retry outside"
+            )
+
+
+def foreign_retry(fn: Callable[..., Any]) -> str | None:
+    """The name of another library whose retry already wraps *fn*, or None."""
+    seen: Any = getattr(fn, "__func__", fn)
+    for _ in range(32):
+        module = getattr(seen, "__globals__", {}).get("__name__", "")
+        library = module.partition(".")[0] if isinstance(module, str) else ""
+        if library in _RETRY_LIBRARIES:
+            return library
+        inner = getattr(seen, "__wrapped__", None)
+        if inner is None or inner is seen:
+            return None
+        seen = inner
+    return None
+
+
+def foreign_complaint(library: str) -> str:
+    """Why a Retry around another library's retry hurts."""
+    return (
+        f"a Retry outside {library}'s retry multiplies the attempts of both; keep one of them, "
+        "and the one that has the budget and the deadline is the better one"
+    )

@@ -1,0 +1,114 @@
+"""What a policy is: one body, written once, that serves all four colours.
+
+Subclass :class:`Policy`, write ``around``, and await nothing but ``proceed`` and ``call.runtime``::
+
+    class Count(Policy):
+        role = "observer"
+
+        async def around(self, proceed, call):
+            try:
+                result = await proceed(call)
+            except Exception:            # an outcome
+                self.failures += 1
+                raise
+            self.successes += 1
+            return result
+
+Rules of a body: an outcome is a result or an ``Exception``, anything else only gives back what was taken;
+per-call state lives in locals or on the call; no lock is held across an await;
+a deadline is only ever tightened, and restored on the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from . import _checks, events
+from ._ambient import Clock
+from ._call import Call, Proceed
+from ._colour import Target
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+class Policy:
+    """One thing that is done around a call.
+
+    A policy object is shared freely by threads, tasks and event loops.
+    Calling it with a function guards that function; stacked decorators become one pipeline.
+
+    Args:
+        name: How messages and events call it; by default the name of the first function it guards.
+        on_event: Called with each of its events, after the decision.
+    """
+
+    role: str = "policy"
+    """What it is in an order of policies: ``retry``, ``timeout``, ``limiter``, ``rate_limiter``,
+    ``breaker``, ``fallback`` or anything else."""
+
+    compose: ClassVar[Callable[[Sequence[Policy]], Callable[[Any], Any]]]
+    """Makes a pipeline of policies; set by ``_pipeline``, which knows how."""
+
+    def __init__(
+        self, *, name: str | None = None, on_event: Callable[[Any], object] | None = None
+    ) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(
+                f"name must be a string or None, got {_checks.shown(name)}; "
+                "it is how messages call this policy"
+            )
+        self._name = name
+        self._listener = None if on_event is None else events.Subscription(on_event)
+
+    @property
+    def name(self) -> str:
+        """What messages and events call it."""
+        return self._name or type(self).__name__
+
+    def adopt(self, name: str) -> None:
+        """Take the name of the guarded function, unless it has a name already."""
+        if self._name is None:
+            self._name = name
+
+    async def around(self, proceed: Proceed[T], call: Call) -> T:
+        """Run the rest of the pipeline, ``await proceed(call)``, and do this policy's work around it."""
+        return await proceed(call)
+
+    def check(self, target: Target) -> None:
+        """Raise TypeError, with the remedy, if *target* cannot be guarded by this policy."""
+
+    def forgettable(self) -> bool:
+        """Whether a fresh policy would do as well as this one, which a registry may then forget."""
+        return True
+
+    def describe(self) -> str:
+        """One line for humans: what it does, with its numbers."""
+        return f"{type(self).__name__}()"
+
+    def __call__(self, fn: F) -> F:
+        """Guard *fn*: a function, method, generator function or callable object of any colour."""
+        return Policy.compose((self,))(fn)  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return self.describe()
+
+    def clock(self) -> float:
+        """The monotonic clock, for what happens outside any call."""
+        return Clock.now()
+
+    def wall(self) -> float:
+        """Unix seconds, to read a date that a server sent; nothing is timed by it."""
+        return Clock.wall()
+
+    def emit(self, event: Callable[..., events.Event], at: float, **facts: Any) -> None:
+        """Build *event* and hand it to whoever listens; nothing is built when nobody does."""
+        everyone = events.subscriptions()
+        if self._listener is None and not everyone:
+            return
+        told = event(policy=self.name, at=at, **facts)
+        if self._listener is not None:
+            self._listener.deliver(told)
+        for subscription in everyone:
+            subscription.deliver(told)

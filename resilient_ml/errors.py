@@ -1,0 +1,144 @@
+"""Every error the library raises, in one tree.
+
+::
+
+    ResilienceError
+    ├── Rejected                  the call never reached the model; ``retry_after`` says when to come back
+    │   ├── CircuitOpen           a breaker holds the model's traffic back
+    │   ├── BulkheadFull          every seat is taken and the queue is full, or the wait ran out
+    │   ├── LimitExceeded         another bound was reached (abandoned threads, adaptive limit)
+    │   ├── RateLimited           too many calls in the window
+    │   └── BudgetExhausted       the money, tokens or calls of the window are spent
+    ├── DeadlineExceeded          (also a TimeoutError) a policy's limit or the caller's own deadline passed
+    ├── InvalidOutput             the model answered, and the answer breaks its contract
+    ├── StreamInterrupted         a stream broke after it had begun; ``delivered`` counts what was passed on
+    │   └── StreamTruncated       a stream ended without its declared end
+    └── WorkerCrashed             an isolated worker died
+
+A user's own exception is never wrapped or replaced by one of these.
+Each pickles, copies, and carries its numbers as attributes; none keeps arguments, results or payloads.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BudgetExhausted",
+    "BulkheadFull",
+    "CircuitOpen",
+    "DeadlineExceeded",
+    "InvalidOutput",
+    "LimitExceeded",
+    "RateLimited",
+    "Rejected",
+    "ResilienceError",
+    "StreamInterrupted",
+    "StreamTruncated",
+    "WorkerCrashed",
+]
+
+
+class ResilienceError(Exception):
+    """The root of the tree: catch it to catch whatever the library itself raises."""
+
+
+class Rejected(ResilienceError):
+    """The call was refused before it reached the model.
+
+    Attributes:
+        retry_after: Seconds until another try makes sense; None when nobody can say.
+        policy: The name of the policy that refused, or None.
+    """
+
+    def __init__(
+        self, message: str = "", *, retry_after: float | None = None, policy: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.policy = policy
+
+
+class CircuitOpen(Rejected):
+    """A circuit breaker is open, or its half-open permits are all in use."""
+
+
+class BulkheadFull(Rejected):
+    """A bulkhead has no free seat, and no place in its queue or no time left to wait in it."""
+
+
+class LimitExceeded(Rejected):
+    """A bound other than a bulkhead's was reached, for example on abandoned threads."""
+
+
+class RateLimited(Rejected):
+    """The rate allowed in the window is used up."""
+
+
+class BudgetExhausted(Rejected):
+    """The budget of the window is spent."""
+
+
+class DeadlineExceeded(ResilienceError, TimeoutError):
+    """Time ran out.
+
+    Attributes:
+        kind: ``"timeout"`` when a policy's own limit passed, which counts against the model;
+            ``"deadline"`` when the caller's own did, which does not.
+        seconds: The limit that passed, in seconds, or None where only the instant is known.
+        deadline: The instant that passed, on the monotonic clock, or None.
+        policy: The name of the policy that set the limit, or None.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        kind: str = "deadline",
+        seconds: float | None = None,
+        deadline: float | None = None,
+        policy: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.seconds = seconds
+        self.deadline = deadline
+        self.policy = policy
+
+
+class InvalidOutput(ResilienceError):
+    """The model answered, but the answer is not one that may be served.
+
+    Attributes:
+        rule: The rule that was broken, or None.
+    """
+
+    def __init__(self, message: str = "", *, rule: str | None = None) -> None:
+        super().__init__(message)
+        self.rule = rule
+
+
+class StreamInterrupted(ResilienceError):
+    """A stream broke after it had begun.
+
+    Attributes:
+        delivered: How many items had been passed on.
+    """
+
+    def __init__(self, message: str = "", *, delivered: int = 0) -> None:
+        super().__init__(message)
+        self.delivered = delivered
+
+
+class StreamTruncated(StreamInterrupted):
+    """A stream ended without the end it had declared."""
+
+
+class WorkerCrashed(ResilienceError):
+    """An isolated worker died while it held the call.
+
+    Attributes:
+        exitcode: The worker's exit code, negative for a signal, or None.
+    """
+
+    def __init__(self, message: str = "", *, exitcode: int | None = None) -> None:
+        super().__init__(message)
+        self.exitcode = exitcode

@@ -1,0 +1,178 @@
+"""What happened, told to whoever asked.
+
+An event is a frozen dataclass, handed to plain callables after the decision, with no lock held.
+Listen to everything with :func:`subscribe`, or to one policy with its ``on_event=``.
+A listener that raises is logged once and never breaks a call; with no listener, events cost nothing.
+No event carries arguments, results or the text of an exception.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+__all__ = [
+    "BreakerChanged",
+    "CallRejected",
+    "Event",
+    "FallbackServed",
+    "Listener",
+    "RetryScheduled",
+    "RetryStopped",
+    "Subscription",
+    "TimedOut",
+    "log_to",
+    "subscribe",
+]
+
+_logger = logging.getLogger("resilient_ml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened in one policy.
+
+    Attributes:
+        policy: The name of the policy.
+        at: When, in seconds on the monotonic clock of the call.
+    """
+
+    policy: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryScheduled(Event):
+    """Attempt *attempt* failed with *kind*; the next one starts in *delay* seconds."""
+
+    attempt: int
+    kind: str
+    delay: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryStopped(Event):
+    """Attempt *attempt* failed with *kind* and was the last, because of *reason*.
+
+    ``retry_at`` is the instant the server asked for, when that lies past the deadline or the cap.
+    """
+
+    attempt: int
+    kind: str
+    reason: str
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerChanged(Event):
+    """A breaker went from state *before* to state *after*, because of *reason*."""
+
+    before: str
+    after: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRejected(Event):
+    """A call was refused before it reached the model; ``shadow`` when it was let through all the same."""
+
+    reason: str
+    retry_after: float | None = None
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedOut(Event):
+    """A call ran into the limit of *seconds*; *abandoned* threads of this policy are still running."""
+
+    seconds: float
+    abandoned: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FallbackServed(Event):
+    """The model failed with *kind* and *target* answered in its place."""
+
+    target: str
+    kind: str
+
+
+Listener = Callable[[Any], object]
+
+
+class Subscription:
+    """One listener; close it, or use it as a context manager, to stop listening."""
+
+    __slots__ = ("_failed", "_listener")
+
+    def __init__(self, listener: Listener) -> None:
+        if not callable(listener):
+            raise TypeError(
+                f"listener must be callable, got {type(listener).__name__}; "
+                "pass a function that takes one event"
+            )
+        self._listener = listener
+        self._failed = False
+
+    def deliver(self, event: Event) -> None:
+        """Hand *event* over; an exception is logged the first time and swallowed."""
+        try:
+            self._listener(event)
+        except Exception as error:
+            if not self._failed:
+                self._failed = True
+                _logger.error(
+                    "an event listener raised %s on %s; its further errors are not logged",
+                    type(error).__name__,
+                    type(event).__name__,
+                )
+
+    def close(self) -> None:
+        """Stop listening; closing twice is harmless."""
+        global _subscriptions
+        with _lock:
+            _subscriptions = tuple(s for s in _subscriptions if s is not self)
+
+    def __enter__(self) -> Subscription:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+_lock = threading.RLock()
+_subscriptions: tuple[Subscription, ...] = ()
+
+
+def subscribe(listener: Listener) -> Subscription:
+    """Call *listener* with every event of every policy in this process.
+
+    >>> seen = []
+    >>> with subscribe(seen.append):
+    ...     pass
+    """
+    global _subscriptions
+    subscription = Subscription(listener)
+    with _lock:
+        _subscriptions = (*_subscriptions, subscription)
+    return subscription
+
+
+def subscriptions() -> tuple[Subscription, ...]:
+    """The process-wide listeners of this moment."""
+    return _subscriptions
+
+
+def log_to(logger: logging.Logger, level: int = logging.WARNING) -> Subscription:
+    """Write one line to *logger* for every event, until the subscription is closed."""
+
+    def write(event: Event) -> None:
+        logger.log(level, "%s", event)
+
+    return subscribe(write)

@@ -1,0 +1,1 @@
+"""Pure decisions: the instant and the random draw are arguments, nothing waits."""

@@ -1,0 +1,155 @@
+"""Bound how many calls are inside a model at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from .. import _checks
+from .._call import Call, Proceed, Signal
+from .._policy import Policy
+from ..errors import BulkheadFull
+from ..events import CallRejected
+from ..machines.bulkhead import BulkheadMachine, Seats, Ticket
+
+T = TypeVar("T")
+
+
+class Bulkhead(Policy):
+    """Let at most *limit* calls in at once; the rest are refused, or wait in a fair queue.
+
+    One Bulkhead bounds threads, tasks and several event loops together. A seat is held until the work has
+    really ended: to the end of a stream, and until an abandoned thread returns.
+    Waiters are served first come first served; one that is cancelled or runs out of time leaves no trace.
+
+    Args:
+        limit: How many may be inside, from 1. What the model can run at once is a good start.
+        queue: How many may wait, from 0. A queue longer than the limit mostly adds latency.
+        queue_seconds: The longest wait; None for as long as the call's deadline allows.
+        name: How messages call it; by default the name of the function it guards.
+        on_event: Called with its :class:`~resilient_ml.events.CallRejected` events.
+
+    Raises:
+        BulkheadFull: From the guarded function, when there is no seat, and no place or time left in the queue.
+
+    >>> @Bulkhead(2)
+    ... def predict(row):
+    ...     return row * 2
+    >>> predict(21)
+    42
+    """
+
+    role = "limiter"
+
+    def __init__(
+        self,
+        limit: int,
+        *,
+        queue: int = 0,
+        queue_seconds: float | None = None,
+        name: str | None = None,
+        on_event: Callable[[Any], object] | None = None,
+    ) -> None:
+        super().__init__(name=name, on_event=on_event)
+        self._queue_seconds = (
+            None
+            if queue_seconds is None
+            else _checks.seconds("queue_seconds", queue_seconds, remedy="pass queue=0 to refuse at once")
+        )
+        self._machine = BulkheadMachine(
+            _checks.whole("limit", limit, at_least=1, remedy="pass how many calls may run at once"),
+            _checks.whole("queue", queue, at_least=0, remedy="pass 0 to refuse at once"),
+        )
+
+    @property
+    def limit(self) -> int:
+        """How many may be inside."""
+        return self._machine.limit
+
+    @property
+    def in_flight(self) -> int:
+        """How many are inside."""
+        return self._machine.in_flight
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return self._machine.waiting
+
+    async def around(self, proceed: Proceed[T], call: Call) -> T:
+        """Take a seat, run, give it back when the work has ended."""
+        machine = self._machine
+        seats = machine.take()
+        if seats is None:
+            signal = call.runtime.signal()
+            ticket = self._join(signal, call)
+            try:
+                await call.runtime.wait(signal, self._until(call))
+            except BaseException:
+                self._leave(ticket)
+                raise
+            seats = self._seated(ticket, call)
+        before = call.orphans
+        try:
+            return await proceed(call)
+        finally:
+            if call.orphans is before:
+                machine.give(seats)
+            else:
+                self._give_late(seats, call, len(before))
+
+    def _join(self, signal: Signal, call: Call) -> Ticket:
+        ticket = self._machine.join(signal.set)
+        if ticket is None:
+            queue = f" and its queue of {self._machine.queue} is full" if self._machine.queue else ""
+            raise self._full(f"is full: {self.limit} calls are inside{queue}", call)
+        return ticket
+
+    def _until(self, call: Call) -> float:
+        if self._queue_seconds is None:
+            return call.deadline
+        return min(call.deadline, call.now() + self._queue_seconds)
+
+    def _leave(self, ticket: Ticket) -> None:
+        """Cancelled while waiting: a seat that was granted in that moment goes to the next."""
+        seats = self._machine.leave(ticket)
+        if seats is not None:
+            self._machine.give(seats)
+
+    def _seated(self, ticket: Ticket, call: Call) -> Seats:
+        """The seat that the wait ended with, even if it came in the last moment."""
+        seats = self._machine.leave(ticket)
+        if seats is None:
+            raise self._full("had no seat free in the time that was left to wait", call)
+        return seats
+
+    def _full(self, what: str, call: Call) -> BulkheadFull:
+        self.emit(CallRejected, call.now(), reason=what)
+        return BulkheadFull(
+            f"bulkhead {self.name!r} {what}; raise limit= if the model can take more, "
+            "or put a Fallback or a Retry with on=BulkheadFull outside it",
+            policy=self.name,
+        )
+
+    def _give_late(self, seats: Seats, call: Call, before: int) -> None:
+        """Give the seat back once every job that was abandoned inside it has ended."""
+        jobs = call.orphans[before:]
+        # list.pop is one step: of several threads that end together exactly one finds the list empty after it.
+        left = list(jobs)
+        last = [None]
+
+        def ended() -> None:
+            left.pop()
+            if not left and last:
+                try:
+                    last.pop()
+                except IndexError:
+                    return
+                self._machine.give(seats)
+
+        for job in jobs:
+            job.when_finished(ended)
+
+    def describe(self) -> str:
+        """Its numbers in one line."""
+        return f"Bulkhead({self.limit}, queue={self._machine.queue})"

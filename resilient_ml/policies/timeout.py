@@ -1,0 +1,119 @@
+"""Bound how long an attempt may take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from .. import _checks
+from .._call import Call, Limit, Proceed
+from .._policy import Policy
+from ..errors import DeadlineExceeded
+from ..events import TimedOut
+
+T = TypeVar("T")
+
+
+class Timeout(Policy):
+    """Let a call take at most *seconds*.
+
+    A coroutine is cancelled at the limit. A plain function cannot be stopped: it runs on a worker thread
+    that is abandoned at the limit, so that the caller goes on in time. The abandoned thread runs to its end,
+    keeps the seat of its bulkhead until then, and is counted: once *max_abandoned* of them run, further calls
+    are refused with :class:`LimitExceeded`. Abandoned threads never keep the interpreter from exiting.
+    Context variables are seen on the worker thread; what is set there is not seen by the caller.
+
+    With *late_only* a plain function stays on its caller's thread, which costs next to nothing, and its result
+    is refused if it comes late. User code may read :func:`remaining` and stop by itself.
+
+    The limit is a deadline that everything inside shares: retries do not sleep past it, queues are left by it.
+    A ``TimeoutError`` of the user's own passes through as it is.
+
+    Args:
+        seconds: The limit, above 0.
+        late_only: For plain functions, only refuse late results.
+        max_abandoned: How many abandoned threads may run at once, from 1.
+        name: How messages call it; by default the name of the function it guards.
+        on_event: Called with its :class:`~resilient_ml.events.TimedOut` events.
+
+    Raises:
+        DeadlineExceeded: From the guarded function (it is a ``TimeoutError``), with ``kind="timeout"``.
+        LimitExceeded: From the guarded function, when *max_abandoned* threads are running.
+
+    >>> @Timeout(5.0)
+    ... def predict(row):
+    ...     return row * 2
+    >>> predict(21)
+    42
+    """
+
+    role = "timeout"
+
+    def __init__(
+        self,
+        seconds: float,
+        *,
+        late_only: bool = False,
+        max_abandoned: int = 64,
+        name: str | None = None,
+        on_event: Callable[[Any], object] | None = None,
+    ) -> None:
+        super().__init__(name=name, on_event=on_event)
+        self.seconds = _checks.seconds("seconds", seconds, remedy="leave Timeout out for no limit")
+        self.late_only = _checks.flag("late_only", late_only, remedy="True only refuses late results")
+        self._limit = Limit(
+            self.seconds,
+            self.name,
+            max_abandoned=_checks.whole("max_abandoned", max_abandoned, at_least=1, remedy="pass 64, say"),
+        )
+
+    @property
+    def abandoned(self) -> int:
+        """How many threads that ran into the limit are still running."""
+        return len(self._limit.running)
+
+    def adopt(self, name: str) -> None:
+        """Messages of the limit carry the name too."""
+        super().adopt(name)
+        self._limit.policy = self.name
+
+    async def around(self, proceed: Proceed[T], call: Call) -> T:
+        """Tighten the deadline on the way in, restore it on the way out; the leaf enforces it."""
+        if not self.late_only:
+            call.threads = self._limit
+        deadline, limit = call.deadline, call.limit
+        mine = call.now() + self.seconds
+        if mine >= deadline:
+            return await proceed(call)  # what is there already is tighter
+        call.deadline, call.limit = mine, self._limit
+        try:
+            return await proceed(call)
+        except DeadlineExceeded as error:
+            raise self._own(error, mine, call)
+        finally:
+            call.deadline, call.limit = deadline, limit
+
+    def _own(self, error: DeadlineExceeded, mine: float, call: Call) -> DeadlineExceeded:
+        """*error*, told as this policy's own limit where it was; it may come from a call further in.
+
+        A guarded function that is called inside this one sees this limit as its caller's deadline, and says
+        so; here it is a time-out of what this policy guards.
+        """
+        if error.deadline != mine:
+            return error
+        self.emit(TimedOut, call.now(), seconds=self.seconds, abandoned=self.abandoned)
+        if error.kind == "timeout":
+            return error
+        own = DeadlineExceeded(
+            f"{self.name!r} took longer than its limit of {self.seconds:g} s; raise the limit, or make it faster",
+            kind="timeout",
+            seconds=self.seconds,
+            deadline=mine,
+            policy=self.name,
+        )
+        own.__cause__ = error
+        return own
+
+    def describe(self) -> str:
+        """Its limit."""
+        return f"Timeout({self.seconds:g} s{', late_only' if self.late_only else ''})"

@@ -1,0 +1,1 @@
+"""Online statistics: pure, without clocks or locks."""

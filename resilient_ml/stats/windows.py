@@ -1,0 +1,164 @@
+"""Sliding windows of outcomes in which a success costs one tick of a counter.
+
+A breaker sees far more successes than failures, so the windows are built around this:
+
+* Every outcome draws the next number of one ``itertools.count``. In CPython that is a single uninterruptible
+  step, so no success is lost between threads although no lock is taken.
+* Bad outcomes (failures, slow calls) are written down with what is needed to forget them in time.
+  They come under their owner's lock.
+
+So the number of calls in the window is a difference of two numbers of the counter, and a rate is exact.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a window holds: numbers of calls, of failed ones, and of slow ones."""
+
+    calls: int
+    failures: int
+    slow: int
+
+
+class Window(Protocol):
+    """Outcomes of the recent past.
+
+    ``tick()`` records a success and may be called by any thread at any time, once ``now < edge``.
+    All else is called by one thread at a time.
+    """
+
+    edge: float
+    tick: Callable[[], int]
+
+    def advance(self, now: float) -> None:
+        """Forget what is too old at *now*; needed before an outcome once ``now >= edge``."""
+
+    def record(self, now: float, *, failed: bool, slow: bool) -> int:
+        """Record an outcome that is not a plain success; returns its number among all, from 1."""
+
+    def tally(self, now: float) -> Tally:
+        """What the window holds at *now*."""
+
+
+class CountWindow:
+    """The last *size* calls.
+
+    ``calls = min(size, n)``; a bad outcome counts while its number is among the last *size*.
+
+    >>> window = CountWindow(3)
+    >>> _ = window.record(0.0, failed=True, slow=False)
+    >>> _ = window.tick()
+    >>> window.tally(0.0)
+    Tally(calls=2, failures=1, slow=0)
+    """
+
+    __slots__ = ("_failed", "_next", "_reads", "_size", "_slow", "edge", "tick")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._next = itertools.count(1)
+        self._reads = 0
+        self._failed: deque[int] = deque()
+        self._slow: deque[int] = deque()
+        self.edge = math.inf
+        self.tick: Callable[[], int] = self._next.__next__
+
+    def advance(self, now: float) -> None:
+        """Nothing ages by time."""
+
+    def record(self, now: float, *, failed: bool, slow: bool) -> int:
+        """Record a failed call, a slow one, or one that is both."""
+        number = self.tick() - self._reads
+        if failed:
+            self._failed.append(number)
+            _forget(self._failed, number - self._size)
+        if slow:
+            self._slow.append(number)
+            _forget(self._slow, number - self._size)
+        return number
+
+    def tally(self, now: float) -> Tally:
+        """What is among the last *size* calls."""
+        self._reads += 1
+        number = self.tick() - self._reads
+        oldest = number - self._size
+        _forget(self._failed, oldest)
+        _forget(self._slow, oldest)
+        return Tally(min(number, self._size), len(self._failed), len(self._slow))
+
+
+def _forget(numbers: deque[int], until: int) -> None:
+    while numbers and numbers[0] <= until:
+        numbers.popleft()
+
+
+@dataclass(slots=True)
+class _Slice:
+    begins: float
+    first: int
+    failures: int = 0
+    slow: int = 0
+
+
+class TimeWindow:
+    """The calls of the last *seconds*, kept in *slices* equal parts.
+
+    The oldest slice is dropped whole, so the window spans between ``seconds * (1 - 1 / slices)`` and *seconds*.
+    Memory is one small record a slice, whatever the traffic. A clock that stands still or steps back adds
+    to the slice at hand.
+    """
+
+    __slots__ = ("_next", "_reads", "_seconds", "_slices", "_width", "edge", "tick")
+
+    def __init__(self, seconds: float, slices: int = 10) -> None:
+        self._seconds = seconds
+        self._width = seconds / slices
+        self._next = itertools.count(1)
+        self._reads = 0
+        self._slices: deque[_Slice] = deque()
+        self.edge = -math.inf
+        self.tick: Callable[[], int] = self._next.__next__
+
+    def advance(self, now: float) -> None:
+        """Begin the slice that *now* lies in and drop those that have aged out."""
+        if now < self.edge:
+            return
+        begins = math.floor(now / self._width) * self._width
+        # Rounding may put the end of the slice at or before now; the edge must lie ahead.
+        self.edge = max(begins + self._width, math.nextafter(now, math.inf))
+        oldest = begins + self._width - self._seconds
+        while self._slices and self._slices[0].begins < oldest - self._width * 1e-6:
+            self._slices.popleft()
+        self._slices.append(_Slice(begins, self._count()))
+
+    def record(self, now: float, *, failed: bool, slow: bool) -> int:
+        """Record a failed call, a slow one, or one that is both."""
+        self.advance(now)
+        number = self.tick() - self._reads
+        current = self._slices[-1]
+        current.failures += failed
+        current.slow += slow
+        return number
+
+    def tally(self, now: float) -> Tally:
+        """What the slices hold."""
+        self.advance(now)
+        return Tally(
+            self._count() - self._slices[0].first,
+            sum(part.failures for part in self._slices),
+            sum(part.slow for part in self._slices),
+        )
+
+    def _count(self) -> int:
+        """How many calls have been recorded; looking draws a number too, which is taken off again."""
+        self._reads += 1
+        return self.tick() - self._reads

@@ -1,0 +1,88 @@
+"""The documents tell the truth: their code runs, their output is what is printed, their links lead somewhere.
+
+The Python blocks of a page share one namespace, from top to bottom, as a reader would type them.
+A ``text`` block right after a Python block is what that block prints.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import resilient_ml
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w*).*\n((?:.*\n)*?)^```$", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One Python block: its code, the line it starts on, and what it prints, where the page says so."""
+
+    code: str
+    line: int
+    output: str | None
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The Python blocks of a page, each with the output block that directly follows it."""
+    fences = list(FENCE.finditer(text))
+    for fence, following in zip(fences, [*fences[1:], None], strict=True):
+        if fence[1] != "python":
+            continue
+        output = None
+        if following and following[1] == "text" and not text[fence.end() : following.start()].strip():
+            output = following[2]
+        yield Block(fence[2], text.count("\n", 0, fence.start(2)), output)
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_the_code_of_a_page_runs_and_prints_what_the_page_says(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = ModuleType(f"page_{page.stem}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses look their module up
+    for block in blocks(page.read_text(encoding="utf-8")):
+        # Empty lines in front make tracebacks point at the page's own lines.
+        code = compile("\n" * block.line + block.code, str(page), "exec", dont_inherit=True)
+        printed = StringIO()
+        with redirect_stdout(printed):
+            exec(code, vars(module))
+        if block.output is not None:
+            assert printed.getvalue() == block.output, f"{name(page)}:{block.line + 1} prints something else"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_relative_links_of_a_page_lead_to_files(page: Path) -> None:
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" not in target and not target.startswith("mailto:"):
+            assert (page.parent / target).exists(), f"{name(page)} links to {target}, which does not exist"
+
+
+def test_the_reference_names_every_public_name() -> None:
+    reference = "".join(
+        page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "reference").glob("*.md")
+    )
+    described = set(re.findall(r"^::: resilient_ml\.(\w+)$", reference, re.MULTILINE))
+    assert set(resilient_ml.__all__) <= described
+
+
+def test_the_readme_opens_with_code_that_runs_and_has_its_two_commands() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    first_screen = "\n".join(text.splitlines()[:50])
+    assert next(blocks(first_screen)).line < 40
+    commands = [line for line in text.splitlines() if line.startswith("python3 -m venv ")]
+    assert [line.split()[-1] for line in commands] == ["examples/quickstart.py", "pytest"]

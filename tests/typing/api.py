@@ -1,0 +1,260 @@
+"""Each public name in use, as mypy and pyright must see it. Never run: only type-checked."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from typing import Any, TypeVar, assert_type
+
+import numpy as np
+
+from resilient_ml import (
+    Attempt,
+    Backoff,
+    BudgetExhausted,
+    Bulkhead,
+    BulkheadFull,
+    Call,
+    CircuitBreaker,
+    CircuitOpen,
+    Colour,
+    ConstantBackoff,
+    DeadlineExceeded,
+    DecorrelatedBackoff,
+    Fallback,
+    InvalidOutput,
+    Keyed,
+    Kind,
+    LimitExceeded,
+    Outcome,
+    Pipeline,
+    Policy,
+    Proceed,
+    RateLimited,
+    Rejected,
+    ResilienceError,
+    Retry,
+    RetryBudget,
+    StreamInterrupted,
+    StreamTruncated,
+    Timeout,
+    WorkerCrashed,
+    deadline,
+    events,
+    kind_of,
+    register_kind,
+    remaining,
+)
+
+T = TypeVar("T")
+Rows = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+
+
+# -- a policy as a decorator keeps the signature, in all four colours -------------------
+
+
+@Retry(attempts=3)
+def predict(rows: Rows, *, top: int = 1) -> list[str]:
+    return ["ham"] * len(rows) * top
+
+
+@CircuitBreaker()
+async def apredict(rows: Rows) -> list[str]:
+    return ["ham"] * len(rows)
+
+
+@Bulkhead(4, queue=8, queue_seconds=0.5)
+def tokens(prompt: str) -> Iterator[str]:
+    yield prompt
+
+
+@Timeout(0.250)
+async def atokens(prompt: str) -> AsyncIterator[str]:
+    yield prompt
+
+
+def colours(rows: Rows) -> None:
+    assert_type(predict(rows, top=2), list[str])
+    assert_type(tokens("hello"), Iterator[str])
+    assert_type(atokens("hello"), AsyncIterator[str])
+    same: Callable[[Rows], Coroutine[Any, Any, list[str]]] = apredict
+    del same
+
+
+class Model:
+    """Methods of every sort."""
+
+    @Retry()
+    def predict(self, text: str) -> float:
+        return float(len(text))
+
+    @Retry()
+    async def apredict(self, text: str) -> float:
+        return float(len(text))
+
+    @classmethod
+    @Retry()
+    def by_class(cls, text: str) -> float:
+        return float(len(text))
+
+    @staticmethod
+    @Retry()
+    def by_itself(text: str) -> float:
+        return float(len(text))
+
+
+async def methods(model: Model) -> None:
+    assert_type(model.predict("a"), float)
+    assert_type(await model.apredict("a"), float)
+    assert_type(Model.by_class("a"), float)
+    assert_type(Model.by_itself("a"), float)
+
+
+# -- a pipeline guards, calls and tells -------------------------------------------------
+
+
+def draw_key(text: str) -> str:
+    return text
+
+
+budget = RetryBudget(ratio=0.2, floor=1.0, burst=10.0)
+guard = Pipeline(
+    Fallback(0.0),
+    Retry(
+        3,
+        on=(ConnectionError, Kind.OVERLOAD),
+        retry_result=lambda value: value is None,
+        backoff=Backoff(base=0.1, cap=10.0),
+        backoff_by_kind={
+            Kind.RATE_LIMITED: DecorrelatedBackoff(1.0, 60.0),
+            Kind.CONNECTION: ConstantBackoff(0.0),
+        },
+        budget=budget,
+        retry_after_cap=120.0,
+    ),
+    Keyed(lambda: CircuitBreaker(window_calls=100, failure_rate=None), key=draw_key, max_keys=16),
+    Bulkhead(8),
+    Timeout(0.250, late_only=True, max_abandoned=8),
+    name="embedder",
+)
+
+
+@guard
+def embed(text: str) -> float:
+    return float(len(text))
+
+
+@guard
+async def aembed(text: str) -> float:
+    return float(len(text))
+
+
+async def pipelines() -> None:
+    assert_type(embed("hello"), float)
+    assert_type(await aembed("hello"), float)
+    assert_type(guard.call(embed, "hello"), float)
+    assert_type(await guard.acall(embed, "a plain function"), float)
+    assert_type(await guard.acall(aembed, "a coroutine function"), float)
+    assert_type(guard.outcome(embed, "hello"), Outcome[float])
+    assert_type(await guard.aoutcome(embed, "hello"), Outcome[float])
+    assert_type(await guard.aoutcome(aembed, "hello"), Outcome[float])
+
+
+def outcomes(outcome: Outcome[float]) -> None:
+    assert_type(outcome.value, float | None)
+    assert_type(outcome.error, BaseException | None)
+    assert_type(outcome.ok, bool)
+    assert_type(outcome.kind, Kind | None)
+    assert_type(outcome.served_by, str | None)
+    assert_type(outcome.degraded, bool)
+    assert_type(outcome.attempts, tuple[Attempt, ...])
+    assert_type(outcome.seconds, float)
+    assert_type(outcome.unwrap(), float)
+    for attempt in outcome.attempts:
+        assert_type(attempt.target, str)
+        assert_type(attempt.kind, Kind | None)
+        assert_type(attempt.started, float)
+        assert_type(attempt.seconds, float)
+
+
+# -- time, kinds, errors, events --------------------------------------------------------
+
+
+def times() -> None:
+    with deadline(0.5):
+        assert_type(remaining(), float)
+
+
+def kinds(error: Exception) -> None:
+    assert_type(kind_of(error), Kind)
+    register_kind(KeyError, Kind.BAD_INPUT)
+
+
+def errors(error: ResilienceError) -> None:
+    if isinstance(error, Rejected):
+        assert_type(error.retry_after, float | None)
+        assert_type(error.policy, str | None)
+    elif isinstance(error, DeadlineExceeded):
+        assert_type(error.seconds, float | None)
+        timeout: TimeoutError = error
+        del timeout
+    elif isinstance(error, StreamInterrupted):
+        assert_type(error.delivered, int)
+    elif isinstance(error, WorkerCrashed):
+        assert_type(error.exitcode, int | None)
+    elif isinstance(error, InvalidOutput):
+        assert_type(error.rule, str | None)
+
+
+REJECTIONS: tuple[type[Rejected], ...] = (
+    CircuitOpen,
+    BulkheadFull,
+    LimitExceeded,
+    RateLimited,
+    BudgetExhausted,
+)
+INTERRUPTIONS: tuple[type[StreamInterrupted], ...] = (StreamTruncated,)
+
+
+def listens(event: events.Event) -> None:
+    if isinstance(event, events.RetryScheduled):
+        assert_type(event.delay, float)
+    elif isinstance(event, events.BreakerChanged):
+        assert_type((event.before, event.after), tuple[str, str])
+
+
+def watching() -> None:
+    with events.subscribe(listens):
+        events.log_to(logging.getLogger("models")).close()
+    Retry(name="named", on_event=listens)
+
+
+# -- operators --------------------------------------------------------------------------
+
+
+def operate(breaker: CircuitBreaker, bulkhead: Bulkhead) -> None:
+    breaker.force_open()
+    breaker.force_closed()
+    breaker.disable()
+    breaker.reset()
+    breaker.restore(breaker.snapshot())
+    assert_type(bulkhead.limit, int)
+    assert_type(bulkhead.in_flight, int)
+    assert_type(bulkhead.waiting, int)
+
+
+# -- a policy of one's own --------------------------------------------------------------
+
+
+class Watch(Policy):
+    """One body for every colour."""
+
+    async def around(self, proceed: Proceed[T], call: Call) -> T:
+        began = call.now()
+        result = await proceed(call)
+        assert_type(call.now() - began, float)
+        await call.runtime.sleep(0.0)
+        return result
+
+
+def own(fn: Callable[[str], Awaitable[int]]) -> None:
+    assert_type(Watch()(fn), Callable[[str], Awaitable[int]])
+    assert_type(Colour.CALL.is_async, bool)
