@@ -4,6 +4,7 @@ The Python blocks of a page share one namespace, from top to bottom, as a reader
 A ``text`` block right after a Python block is what that block prints.
 """
 
+import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ class Block:
 def blocks(text: str) -> Iterator[Block]:
     """The Python blocks of a page, each with the output block that directly follows it."""
     fences = list(FENCE.finditer(text))
-    for fence, following in zip(fences, [*fences[1:], None], strict=True):
+    for fence, following in itertools.zip_longest(fences, fences[1:]):
         if fence[1] != "python":
             continue
         output = None
