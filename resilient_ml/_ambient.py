@@ -6,6 +6,7 @@ import math
 import time
 from contextvars import ContextVar, Token
 from types import TracebackType
+from typing import Self
 
 from . import _checks
 
@@ -47,7 +48,7 @@ class deadline:  # noqa: N801 - reads as a statement: with deadline(0.5)
         )
         self._tokens: list[Token[float]] = []
 
-    def __enter__(self) -> deadline:
+    def __enter__(self) -> Self:
         at = Clock.now() + self._seconds
         self._tokens.append(AMBIENT.set(min(at, AMBIENT.get())))
         return self

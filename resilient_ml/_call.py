@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from ._colour import Target
@@ -83,7 +83,7 @@ class Runtime(Protocol):
     def serve(self, value: Any, call: Call) -> Awaitable[None]:
         """Pass *value* on as an item, where the call is a stream; a plain call just returns it."""
 
-    def run(self, policy: Policy, proceed: Proceed[Any], call: Call) -> Awaitable[Any]:
+    def run(self, policy: Policy, proceed: Proceed[T], call: Call) -> Awaitable[T]:
         """Run another policy's body around *proceed*."""
 
 
@@ -109,13 +109,10 @@ class Call:
         "args",
         "attempt",
         "deadline",
-        "emitted",
         "fn",
         "kwargs",
         "limit",
         "orphans",
-        "outlet",
-        "record",
         "threads",
     )
 
@@ -126,12 +123,13 @@ class Call:
     limit: Limit | None
     threads: Limit | None
     attempt: int
-    emitted: int
     orphans: tuple[Job, ...]
-    record: Record | None
-    outlet: Any
 
-    runtime: ClassVar[Runtime]
+    # On the class, so that they cost a call nothing; the kinds of call that use one have a slot for it.
+    runtime: Runtime
+    record: Record | None = None
+    emitted: int = 0
+    outlet: Any = None
 
     if TYPE_CHECKING:
 
@@ -141,10 +139,24 @@ class Call:
             return 0.0
 
 
-def call_type(name: str, runtime: Runtime, clock: Callable[[], float]) -> type[Call]:
-    """A kind of Call bound to one runtime and one clock, so that neither is stored per call."""
+def call_type(
+    name: str,
+    runtime: Runtime,
+    clock: Callable[[], float],
+    slots: tuple[str, ...] = (),
+    base: type[Call] = Call,
+) -> type[Call]:
+    """A kind of Call bound to one runtime and one clock, so that neither is stored per call.
+
+    Args:
+        name: What it is called.
+        runtime: What its policies wait for.
+        clock: Its monotonic clock, in seconds.
+        slots: Attributes that it holds for each call where others share a constant.
+        base: The kind of call that it is otherwise like.
+    """
     return types.new_class(
-        name, (Call,), exec_body=lambda body: body.update(__slots__=(), runtime=runtime, now=clock)
+        name, (base,), exec_body=lambda body: body.update(__slots__=slots, runtime=runtime, now=clock)
     )
 
 
@@ -164,9 +176,36 @@ def make_call(
     call.limit = None
     call.threads = None
     call.attempt = 1
-    call.emitted = 0
     call.orphans = ()
-    call.record = None
+    return call
+
+
+def make_stream_call(
+    kind: type[Call],
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    deadline: float,
+    outlet: Any,
+) -> Call:
+    """A fresh call of a stream, whose items leave through *outlet*."""
+    call = make_call(kind, fn, args, kwargs, deadline)
+    call.emitted = 0  # type: ignore[misc]  # a slot of *kind*, a constant elsewhere
+    call.outlet = outlet
+    return call
+
+
+def make_recorded_call(
+    kind: type[Call],
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    deadline: float,
+    record: Record,
+) -> Call:
+    """A fresh call whose attempts are written down in *record*."""
+    call = make_call(kind, fn, args, kwargs, deadline)
+    call.record = record  # type: ignore[misc]  # a slot of *kind*, a constant elsewhere
     return call
 
 

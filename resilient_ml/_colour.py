@@ -70,8 +70,7 @@ def target_of(fn: object, colour: Colour | None = None) -> Target:
             raise TypeError(f"cannot guard {_describe(fn)}: {remedy}")
     if not callable(fn):
         raise TypeError(
-            f"cannot guard {_describe(fn)}: it is not callable; "
-            "pass the function itself, without calling it"
+            f"cannot guard {_describe(fn)}: it is not callable; pass the function itself, without calling it"
         )
     if colour is not None and not isinstance(colour, Colour):
         raise TypeError(f"colour must be a Colour, got {type(colour).__name__}; pass Colour.STREAM, say")

@@ -1,10 +1,11 @@
 """A policy's body, bound to its place in a pipeline; for plain calls, without its awaits.
 
 A body is an ``async def around(self, proceed, call)``.
-Binding turns it into a function of one argument, ``step(call)``, whose ``self`` and ``proceed`` are closed over:
-one frame for each policy and nothing looked up. For plain calls the same syntax tree is compiled once more with
-each ``await X`` replaced by ``X``, under the same file and line numbers, so that tracebacks, debuggers
-and coverage show the body as it was written. That twin costs half of what running the coroutine costs.
+Binding turns it into a function of one argument, ``step(call)``, whose ``self`` and ``proceed`` are closed
+over: one frame for each policy and nothing looked up. For plain calls the same syntax tree is compiled
+once more with each ``await X`` replaced by ``X``, under the same file and line numbers, so that
+tracebacks, debuggers and coverage show the body as it was written. That twin costs half of what running
+the coroutine costs.
 
 Where this is not possible — no source, a closure, a decorator, ``async with`` — there is no twin, and
 :func:`bind_blocking` returns None: the driver then runs the coroutine itself to its end with one ``send``.

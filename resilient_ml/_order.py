@@ -22,8 +22,8 @@ def complaints(policies: Sequence[Policy]) -> Iterator[str]:
             last = len(inside) - 1 - inside[::-1].index("limiter")
             if "timeout" not in inside[last:]:
                 yield (
-                    "a Timeout outside a limiter counts the time in its queue as the model's; "
-                    "put a Timeout inside the limiter, and keep the outer one for the whole call if you need it"
+                    "a Timeout outside a limiter counts the time in its queue as the model's; put a Timeout "
+                    "inside the limiter, and keep the outer one for the whole call if you need it"
                 )
         if outer.role == "rate_limiter" and "retry" in inside:
             yield (
@@ -37,8 +37,8 @@ def complaints(policies: Sequence[Policy]) -> Iterator[str]:
             )
         if outer.role == "breaker" and "retry" in inside:
             yield (
-                "a Retry inside a CircuitBreaker shows it one failure for several, and goes on calling a model "
-                "that the breaker would have held back; put the Retry outside"
+                "a Retry inside a CircuitBreaker shows it one failure for several, and goes on calling a "
+                "model that the breaker would have held back; put the Retry outside"
             )
 
 

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from . import _checks, _order
 from ._ambient import AMBIENT
-from ._call import make_call
+from ._call import Call, call_type, make_call, make_recorded_call
 from ._colour import Colour, Target, known_colour, name_of, target_of
 from ._derive import Step
 from ._drivers import blocking, suspending
@@ -30,6 +30,12 @@ from .kinds import kind_of
 F = TypeVar("F", bound=Callable[..., Any])
 P = ParamSpec("P")
 R = TypeVar("R")
+
+RECORDED = {
+    kind: call_type(f"Recorded{kind.__name__}", kind.runtime, kind.now, ("record",), kind)
+    for kind in (blocking.PlainCall, blocking.CoroutineCall, suspending.AsyncCall)
+}
+"""The kinds of call that hold a record of their attempts, by those that do not."""
 
 _GUARD = "__resilient_ml__"
 """Where a guarded function keeps what it was made of."""
@@ -66,8 +72,8 @@ class Pipeline:
     >>> print(guard)
     Pipeline, outermost first:
       1. Fallback(a value of type str)
-      2. Retry(attempts=3, backoff=Backoff(base=0.1, cap=10), budget=RetryBudget(ratio=0.2, floor=1, burst=10))
-      3. Timeout(1 s)
+      2. Retry(attempts=3, backoff=Backoff(base=0.1, cap=10), budget=RetryBudget(ratio=0.2, floor=1,
+      burst=10)) 3. Timeout(1 s)
     """
 
     def __init__(self, *policies: Policy | Pipeline, name: str | None = None) -> None:
@@ -82,7 +88,7 @@ class Pipeline:
                     f"a Pipeline is made of policies, got {_checks.shown(policy)}; "
                     "make one with Retry(), say, and call the pipeline with the function"
                 )
-        self.policies = tuple(flat)
+        self.policies: tuple[Policy, ...] = tuple(flat)
         self.name = name
         self._chains: dict[object, Any] = {}
         self._joined: weakref.WeakKeyDictionary[Pipeline, Pipeline] = weakref.WeakKeyDictionary()
@@ -160,9 +166,7 @@ class Pipeline:
         return outcome
 
     @overload
-    async def acall(
-        self, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R: ...
+    async def acall(self, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
     @overload
     async def acall(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -220,7 +224,11 @@ class Pipeline:
         if colour is not Colour.CALL:
             raise TypeError(
                 f"call() runs plain functions, and {name_of(fn)!r} is of colour {colour.value!r}; "
-                + ("await acall()" if colour is Colour.ASYNC_CALL else "guard it, Pipeline(...)(fn), and iterate")
+                + (
+                    "await acall()"
+                    if colour is Colour.ASYNC_CALL
+                    else "guard it, Pipeline(...)(fn), and iterate"
+                )
             )
         key = ("call", record is not None)
         if key not in self._chains:
@@ -228,9 +236,7 @@ class Pipeline:
             leaf = blocking.leaf if record is None else blocking.recorded
             self._chains[key] = plain_chain(self.policies, leaf)
         step, new = self._chains[key]
-        call = make_call(new, fn, args, kwargs, AMBIENT.get())
-        call.record = record
-        return step(call)
+        return step(_make_call(new, fn, args, kwargs, record))
 
     async def _run_async(self, fn: Any, args: Any, kwargs: Any, record: Record | None) -> Any:
         inner = guard_of(fn)
@@ -248,9 +254,7 @@ class Pipeline:
             self._accept(target_of(fn, Colour.ASYNC_CALL))
             leaf: Step = suspending.offload if colour is Colour.CALL else suspending.leaf
             self._chains[key] = chain(self.policies, leaf if record is None else suspending.recording(leaf))
-        call = make_call(suspending.AsyncCall, fn, args, kwargs, AMBIENT.get())
-        call.record = record
-        return await self._chains[key](call)
+        return await self._chains[key](_make_call(suspending.AsyncCall, fn, args, kwargs, record))
 
     def _around(self, inner: Pipeline) -> Pipeline:
         """These policies outside those of *inner*, joined once."""
@@ -272,6 +276,12 @@ class Pipeline:
 
     def __repr__(self) -> str:
         return f"Pipeline({', '.join(policy.describe() for policy in self.policies)})"
+
+
+def _make_call(new: type[Call], fn: Any, args: Any, kwargs: Any, record: Record | None) -> Call:
+    if record is None:
+        return make_call(new, fn, args, kwargs, AMBIENT.get())
+    return make_recorded_call(RECORDED[new], fn, args, kwargs, AMBIENT.get(), record)
 
 
 def guard_of(fn: Any) -> _Guard | None:

@@ -51,9 +51,7 @@ class Policy:
     compose: ClassVar[Callable[[Sequence[Policy]], Callable[[Any], Any]]]
     """Makes a pipeline of policies; set by ``_pipeline``, which knows how."""
 
-    def __init__(
-        self, *, name: str | None = None, on_event: Callable[[Any], object] | None = None
-    ) -> None:
+    def __init__(self, *, name: str | None = None, on_event: Callable[[Any], object] | None = None) -> None:
         if name is not None and not isinstance(name, str):
             raise TypeError(
                 f"name must be a string or None, got {_checks.shown(name)}; "

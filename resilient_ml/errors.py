@@ -103,6 +103,17 @@ class DeadlineExceeded(ResilienceError, TimeoutError):
         self.deadline = deadline
         self.policy = policy
 
+    @classmethod
+    def of_limit(cls, seconds: float, policy: str, deadline: float) -> DeadlineExceeded:
+        """The error for a limit of *seconds* that *policy* set and that passed at the instant *deadline*."""
+        return cls(
+            f"{policy!r} took longer than its limit of {seconds:g} s; raise the limit, or make it faster",
+            kind="timeout",
+            seconds=seconds,
+            deadline=deadline,
+            policy=policy,
+        )
+
 
 class InvalidOutput(ResilienceError):
     """The model answered, but the answer is not one that may be served.

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 __all__ = [
     "BreakerChanged",
@@ -137,7 +137,7 @@ class Subscription:
         with _lock:
             _subscriptions = tuple(s for s in _subscriptions if s is not self)
 
-    def __enter__(self) -> Subscription:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

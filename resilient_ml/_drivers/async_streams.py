@@ -10,13 +10,12 @@ from functools import partial
 from typing import Any
 
 from .._ambient import AMBIENT
-from .._call import NEVER, Call, call_type, make_call
+from .._call import NEVER, Call, call_type, make_stream_call
 from .._colour import Colour, Target
 from .._derive import Step
 from . import suspending
 from .streams import Outlet, emit, thrower
 from .suspending import Suspending
-
 
 
 async def leaf(call: Call) -> None:
@@ -62,7 +61,7 @@ async def _apull(call: Call, step: Callable[..., Any], *args: Any) -> Any:
 def _until_item(
     resume: Callable[[], Any], body: Coroutine[Any, Any, Any], outlet: Outlet
 ) -> Generator[Any, Any, bool]:
-    """Run *body* to its next item (True) or to its end (False); whatever else it waits for goes to the loop."""
+    """Run *body* to its next item (True) or to its end (False); what else it waits for goes to the loop."""
     try:
         signal = resume()
         while signal is not outlet:
@@ -104,15 +103,15 @@ class AsyncStreamRuntime(Suspending):
         await emit(call, value)
 
 
-AsyncStreamCall = call_type("AsyncStreamCall", AsyncStreamRuntime(), time.monotonic)
+AsyncStreamCall = call_type("AsyncStreamCall", AsyncStreamRuntime(), time.monotonic, ("emitted", "outlet"))
 
 
 def guarded_async_stream(fn: Callable[..., Any], step: Step) -> Callable[..., Any]:
     """An async generator function that runs *step* around *fn*."""
 
     async def guarded(*args: Any, **kwargs: Any) -> Any:
-        call = make_call(AsyncStreamCall, fn, args, kwargs, AMBIENT.get())
-        outlet = call.outlet = Outlet()
+        outlet = Outlet()
+        call = make_stream_call(AsyncStreamCall, fn, args, kwargs, AMBIENT.get(), outlet)
         body = step(call)
         again = resume = partial(body.send, None)
         while await _until_item(resume, body, outlet):

@@ -25,7 +25,8 @@ from .workers import start
 def leaf(call: Call) -> Any:
     """Call the user's plain function, within the deadline."""
     if call.deadline == NEVER:
-        result = call.fn(*call.args, **call.kwargs)
+        kwargs = call.kwargs  # most calls have none, and unpacking none costs a dict
+        result = call.fn(*call.args, **kwargs) if kwargs else call.fn(*call.args)
     else:
         result = limited(call, call.fn, call.args, call.kwargs)
     if type(result) in UNFINISHED:

@@ -1,8 +1,8 @@
 """One timer for all deadlines of an asyncio loop.
 
 ``asyncio.timeout`` arms a timer of the loop for each call and cancels it again, which is most of its cost,
-although hardly any ever fires. Here a call leaves an entry in a heap of its loop and marks it when it is done.
-One timer of the loop is armed, for the earliest entry at the time; when it fires it drops what is done,
+although hardly any ever fires. Here a call leaves an entry in a heap of its loop and marks it when it is
+done. One timer of the loop is armed, for the earliest entry at the time; when it fires it drops what is done,
 cancels what is due, and is armed for the next.
 
 A task is cancelled one turn of the loop after its deadline was found to have passed: whatever was ready in

@@ -29,17 +29,23 @@ def chain(policies: Sequence[Policy], leaf: Step) -> Step:
 
 
 def plain_chain(policies: Sequence[Policy], leaf: Step) -> tuple[Step, type[Call]]:
-    """*policies* around a blocking *leaf*, and the kind of call it takes: plain functions all through,
-    or, where one body has no twin, coroutines run to their end."""
+    """*policies* around a blocking *leaf*, and the kind of call that it takes.
+
+    Plain functions all through; or, where one body has no twin, coroutines that are run to their end.
+    """
     step: Step = leaf
     for policy in reversed(policies):
         bound = bind_blocking(policy, step)
         if bound is None:
-            whole = chain(policies, as_coroutine(leaf))
-            names = " around ".join(policy.name for policy in policies)
-            return lambda call: complete(whole(call), names), CoroutineCall
+            return _completed(policies, leaf), CoroutineCall
         step = bound
     return step, PlainCall
+
+
+def _completed(policies: Sequence[Policy], leaf: Step) -> Step:
+    whole = chain(policies, as_coroutine(leaf))
+    names = " around ".join(policy.name for policy in policies)
+    return lambda call: complete(whole(call), names)
 
 
 def guarded_call(fn: Callable[..., Any], step: Step, new: type[Call]) -> Callable[..., Any]:
@@ -54,9 +60,7 @@ def guarded_call(fn: Callable[..., Any], step: Step, new: type[Call]) -> Callabl
         call.limit = None
         call.threads = None
         call.attempt = 1
-        call.emitted = 0
         call.orphans = ()
-        call.record = None
         return step(call)
 
     return guarded
@@ -74,9 +78,7 @@ def guarded_async_call(fn: Callable[..., Any], step: Step) -> Callable[..., Any]
         call.limit = None
         call.threads = None
         call.attempt = 1
-        call.emitted = 0
         call.orphans = ()
-        call.record = None
         return await step(call)
 
     return guarded

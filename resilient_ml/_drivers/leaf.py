@@ -33,13 +33,7 @@ def expired(call: Call) -> DeadlineExceeded:
             kind="deadline",
             deadline=call.deadline,
         )
-    return DeadlineExceeded(
-        f"{limit.policy!r} took longer than its limit of {limit.seconds:g} s; raise the limit, or make it faster",
-        kind="timeout",
-        seconds=limit.seconds,
-        deadline=call.deadline,
-        policy=limit.policy,
-    )
+    return DeadlineExceeded.of_limit(limit.seconds, limit.policy, call.deadline)
 
 
 def check_room(limit: Limit) -> None:

@@ -83,9 +83,7 @@ async def offload(call: Call) -> Any:
     return result
 
 
-async def on_thread(
-    call: Call, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+async def on_thread(call: Call, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run *fn* on a worker thread; whoever stops waiting leaves it behind there."""
     if call.deadline <= call.now():
         raise expired(call)

@@ -1,7 +1,8 @@
 """Worker threads for plain functions that a caller may stop waiting for.
 
-A call is handed over through two raw locks: the worker sleeps on its ``gate``, the caller on the job's ``done``.
-That is the least that a thread can be woken by, and half of what an executor's queue and future cost.
+A call is handed over through two raw locks: the worker sleeps on its ``gate``, the caller on the job's
+``done``. That is the least that a thread can be woken by, and half of what an executor's queue and future
+cost.
 
 Workers are daemon threads, so one that hangs in user code never keeps the interpreter from exiting.
 An idle worker is used again, the last one first; after ``IDLE_SECONDS`` without work it ends.
@@ -31,7 +32,18 @@ class Job:
         finished: Whether the thread has left the user's code.
     """
 
-    __slots__ = ("__weakref__", "_args", "_context", "_done", "_error", "_fn", "_kwargs", "_result", "_watchers", "finished")
+    __slots__ = (
+        "_args",
+        "_context",
+        "_deadline",
+        "_done",
+        "_error",
+        "_fn",
+        "_kwargs",
+        "_result",
+        "_watchers",
+        "finished",
+    )
 
     def __init__(
         self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], deadline: float
@@ -39,8 +51,8 @@ class Job:
         self._fn: Callable[..., Any] | None = fn
         self._args = args
         self._kwargs = kwargs
+        self._deadline = deadline
         self._context = contextvars.copy_context()
-        self._context.run(AMBIENT.set, deadline)
         self._done = threading.Lock()
         self._done.acquire()
         self._watchers: deque[Callable[[], object]] = deque()
@@ -55,7 +67,7 @@ class Job:
         kwargs, self._kwargs = self._kwargs, {}
         assert fn is not None
         try:
-            self._result = self._context.run(fn, *args, **kwargs)
+            self._result = self._context.run(_within, self._deadline, fn, args, kwargs)
         except BaseException as error:
             self._error = error
 
@@ -63,7 +75,8 @@ class Job:
         """Wake whoever waits; on the worker, after it is free for the next job."""
         self.finished = True
         self._done.release()
-        self._tell()
+        if self._watchers:
+            self._tell()
 
     def wait(self, seconds: float) -> bool:
         """Block until the job has finished, at most *seconds*; whether it has."""
@@ -94,6 +107,11 @@ class Job:
             except IndexError:
                 return
             callback()
+
+
+def _within(deadline: float, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    AMBIENT.set(deadline)
+    return fn(*args, **kwargs)
 
 
 class _Worker:
@@ -140,9 +158,7 @@ _pool = _Pool()
 survive_forks(_pool)
 
 
-def start(
-    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], deadline: float
-) -> Job:
+def start(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], deadline: float) -> Job:
     """Run ``fn(*args, **kwargs)`` on a worker thread, in a copy of this context with *deadline* ambient.
 
     Raises:

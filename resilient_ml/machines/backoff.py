@@ -106,5 +106,7 @@ def _bounds(base: float, cap: float) -> tuple[float, float]:
     first = _checks.seconds("base", base, remedy="pass the first wait in seconds, 0.1 say")
     most = _checks.seconds("cap", cap, remedy="pass the longest wait in seconds, 10 say")
     if most < first:
-        raise ValueError(f"cap must be at least base, got cap={most:g} and base={first:g}; swap them, perhaps")
+        raise ValueError(
+            f"cap must be at least base, got cap={most:g} and base={first:g}; swap them, perhaps"
+        )
     return first, most

@@ -58,7 +58,9 @@ class Permit:
         window.tick()
         return None
 
-    def fail(self, now: float, kind: str, seconds: float, draw: float, retry_after: float | None) -> Change | None:
+    def fail(
+        self, now: float, kind: str, seconds: float, draw: float, retry_after: float | None
+    ) -> Change | None:
         """The model failed with *kind* after *seconds*; *draw* is uniform in [0, 1), for the jitter."""
         slow = seconds >= self.machine.slow_seconds
         return self.machine.record(self, now, kind=kind, slow=slow, draw=draw, retry_after=retry_after)
@@ -76,7 +78,9 @@ class Probe(Permit):
         """A probe that is slow has not shown that the model is well again."""
         return self.machine.probed(self, now, None, slow=seconds >= self.machine.slow_seconds)
 
-    def fail(self, now: float, kind: str, seconds: float, draw: float, retry_after: float | None) -> Change | None:
+    def fail(
+        self, now: float, kind: str, seconds: float, draw: float, retry_after: float | None
+    ) -> Change | None:
         """The model is still sick: open again, for longer."""
         return self.machine.probed(self, now, kind, draw=draw, retry_after=retry_after)
 
@@ -94,7 +98,9 @@ class Bystander(Permit):
         """Nothing is learned."""
         return None
 
-    def fail(self, now: float, kind: str, seconds: float, draw: float, retry_after: float | None) -> Change | None:
+    def fail(
+        self, now: float, kind: str, seconds: float, draw: float, retry_after: float | None
+    ) -> Change | None:
         """Nothing is learned."""
         return None
 
@@ -247,7 +253,9 @@ class BreakerMachine:
         if tally.calls < rules.minimum_calls:
             return None
         span = (
-            f"the last {tally.calls} calls" if rules.window_calls is not None else f"{rules.window_seconds:g} s"
+            f"the last {tally.calls} calls"
+            if rules.window_calls is not None
+            else f"{rules.window_seconds:g} s"
         )
         if rules.failure_rate is not None and tally.failures / tally.calls >= rules.failure_rate:
             return f"after {tally.failures} failures of {tally.calls} calls in {span}"
@@ -272,7 +280,9 @@ class BreakerMachine:
             if kind is not None or slow:
                 if kind is not None:
                     self.failures[kind] += 1
-                return self._trip(now, f"after a probe that {'was slow' if slow else 'failed'}", draw, retry_after)
+                return self._trip(
+                    now, f"after a probe that {'was slow' if slow else 'failed'}", draw, retry_after
+                )
             self._successes += 1
             if self._successes < self.rules.half_open_permits:
                 return None
@@ -363,7 +373,9 @@ class BreakerMachine:
         with self._lock:
             change = self._enter(state, reason)
             self._trips = trips
-            self._open_for = min(open_for, max(RETRY_AFTER_CAP, self.rules.open_seconds_max * (1 + self.rules.jitter)))
+            self._open_for = min(
+                open_for, max(RETRY_AFTER_CAP, self.rules.open_seconds_max * (1 + self.rules.jitter))
+            )
             self._until = now + min(left, self._open_for)
             self._ramp_from = now - ramped
             self.failures = Counter(failures)
@@ -387,7 +399,9 @@ def _parse(saved: Any) -> tuple[State, int, float, float, float, dict[str, int],
         failures = {str(kind): int(count) for kind, count in saved["failures"].items()}
         reason = str(saved["reason"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"a breaker's snapshot has a bad or missing field ({type(error).__name__}); {remedy}") from None
+        raise ValueError(
+            f"a breaker's snapshot has a bad or missing field ({type(error).__name__}); {remedy}"
+        ) from None
     if trips < 0 or not all(0 <= number < math.inf for number in numbers):
         raise ValueError(f"a breaker's snapshot has a number that is negative or not finite; {remedy}")
     open_for, left, ramped = numbers

@@ -12,6 +12,8 @@ ErrorMatch = (
 )
 """An exception type, a kind, several of either, or a predicate on the exception."""
 
+_KINDS = frozenset(Kind)
+
 Matches = Callable[[Exception, Kind], bool]
 
 
@@ -28,7 +30,7 @@ def match_errors(parameter: str, given: ErrorMatch | None, default: Matches) -> 
     for one in several:
         if isinstance(one, type) and issubclass(one, Exception):
             types.append(one)
-        elif isinstance(one, str) and one in Kind:
+        elif isinstance(one, str) and one in _KINDS:
             kinds.add(Kind(one))
         else:
             raise TypeError(

@@ -30,7 +30,8 @@ class Bulkhead(Policy):
         on_event: Called with its :class:`~resilient_ml.events.CallRejected` events.
 
     Raises:
-        BulkheadFull: From the guarded function, when there is no seat, and no place or time left in the queue.
+        BulkheadFull: From the guarded function, when there is no seat, and no place or time left in the
+        queue.
 
     >>> @Bulkhead(2)
     ... def predict(row):
@@ -134,7 +135,8 @@ class Bulkhead(Policy):
     def _give_late(self, seats: Seats, call: Call, before: int) -> None:
         """Give the seat back once every job that was abandoned inside it has ended."""
         jobs = call.orphans[before:]
-        # list.pop is one step: of several threads that end together exactly one finds the list empty after it.
+        # list.pop is one step: of several threads that end together exactly one finds the list empty after
+        # it.
         left = list(jobs)
         last = [None]
 

@@ -24,8 +24,8 @@ class CircuitBreaker(Policy):
     """Refuse calls while the model fails too often; let a few probes through to see when it is back.
 
     The breaker opens when, of at least *minimum_calls* in the window, the share of failures reaches
-    *failure_rate* or the share of slow calls reaches *slow_call_rate*; or after *consecutive_failures* in a row.
-    It stays open for *open_seconds*, twice as long each time a probe fails, and at least as long as a
+    *failure_rate* or the share of slow calls reaches *slow_call_rate*; or after *consecutive_failures* in
+    a row. It stays open for *open_seconds*, twice as long each time a probe fails, and at least as long as a
     server's retry-after asks. Then *half_open_permits* probes are let through: all must succeed.
     The state diagram is at the head of ``machines/breaker.py``.
 
@@ -43,8 +43,8 @@ class CircuitBreaker(Policy):
         slow_call_rate: The share of slow calls that opens it.
         open_seconds: How long it stays open the first time; doubled each time it opens again from half-open.
         open_seconds_max: The longest it stays open of its own accord.
-        jitter: The most that is added to the open time, as a share of it, so that clients do not probe in step.
-        half_open_permits: How many probes are let through, and must succeed.
+        jitter: The most that is added to the open time, as a share of it, so that clients do not probe in
+        step. half_open_permits: How many probes are let through, and must succeed.
         probe_lease_seconds: After this long a probe that has not ended loses its permit to another;
             by default *open_seconds*, at least 1 s.
         ramp_seconds: After good probes let the traffic back gradually over this long; 0 for all at once.
@@ -109,12 +109,16 @@ class CircuitBreaker(Policy):
         self._rules = Rules(
             failure_rate=None
             if failure_rate is None
-            else _checks.share("failure_rate", failure_rate, remedy="pass 0.5 for half, or None to switch it off"),
+            else _checks.share(
+                "failure_rate", failure_rate, remedy="pass 0.5 for half, or None to switch it off"
+            ),
             minimum_calls=_checks.whole("minimum_calls", minimum_calls, at_least=1, remedy="pass 10, say"),
             window_seconds=_checks.seconds("window_seconds", window_seconds, remedy="pass 10, say"),
             window_calls=None
             if window_calls is None
-            else _checks.whole("window_calls", window_calls, at_least=1, remedy="pass None for a time window"),
+            else _checks.whole(
+                "window_calls", window_calls, at_least=1, remedy="pass None for a time window"
+            ),
             consecutive_failures=None
             if consecutive_failures is None
             else _checks.whole(
@@ -127,11 +131,15 @@ class CircuitBreaker(Policy):
             open_seconds=opened,
             open_seconds_max=longest,
             jitter=_checks.share("jitter", jitter, zero=True, remedy="pass 0 for none"),
-            half_open_permits=_checks.whole("half_open_permits", half_open_permits, at_least=1, remedy="pass 1"),
+            half_open_permits=_checks.whole(
+                "half_open_permits", half_open_permits, at_least=1, remedy="pass 1"
+            ),
             probe_lease_seconds=_checks.seconds(
                 "probe_lease_seconds", probe_lease_seconds, remedy="pass longer than a probe may take"
             ),
-            ramp_seconds=_checks.seconds("ramp_seconds", ramp_seconds, zero=True, remedy="pass 0 for no ramp"),
+            ramp_seconds=_checks.seconds(
+                "ramp_seconds", ramp_seconds, zero=True, remedy="pass 0 for no ramp"
+            ),
         )
         if self._rules.window_calls is not None and self._rules.window_calls < self._rules.minimum_calls:
             raise ValueError(
@@ -177,7 +185,10 @@ class CircuitBreaker(Policy):
     def _message(self, refusal: Refusal) -> str:
         state = str(refusal.state).replace("_", " ")
         if refusal.retry_after is None:
-            return f"breaker {self.name!r} is {state} {refusal.reason}; call force_closed() or reset() to let calls through"
+            return (
+                f"breaker {self.name!r} is {state} {refusal.reason}; "
+                "call force_closed() or reset() to let calls through"
+            )
         return (
             f"breaker {self.name!r} is {state} for another {refusal.retry_after:.1f} s {refusal.reason}; "
             "retry after that, or put a Fallback outside it"
@@ -252,7 +263,9 @@ class CircuitBreaker(Policy):
     def describe(self) -> str:
         """Its rules in one line."""
         rules = self._rules
-        span = f"{rules.window_calls} calls" if rules.window_calls is not None else f"{rules.window_seconds:g} s"
+        span = (
+            f"{rules.window_calls} calls" if rules.window_calls is not None else f"{rules.window_seconds:g} s"
+        )
         parts = []
         if rules.failure_rate is not None:
             parts.append(f"{rules.failure_rate:.0%} of >= {rules.minimum_calls} calls failed in {span}")
@@ -261,4 +274,6 @@ class CircuitBreaker(Policy):
         if rules.slow_call_seconds is not None:
             parts.append(f"{rules.slow_call_rate:.0%} slower than {rules.slow_call_seconds:g} s in {span}")
         mode = ", shadow" if self.shadow else ""
-        return f"CircuitBreaker(opens for {rules.open_seconds:g} s at {' or '.join(parts) or 'no rule'}{mode})"
+        return (
+            f"CircuitBreaker(opens for {rules.open_seconds:g} s at {' or '.join(parts) or 'no rule'}{mode})"
+        )

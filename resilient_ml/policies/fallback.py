@@ -41,14 +41,16 @@ class Fallback(Policy):
     When all fail, the first error is raised, with a note for each of the rest.
     :meth:`Pipeline.outcome` tells who answered, and that the answer is degraded.
 
-    By default it acts on every failure that another target may answer, refusals by a breaker or bulkhead included;
-    ``bad_input`` and ``content_policy`` are the caller's own and come out. Cancellation always passes through.
+    By default it acts on every failure that another target may answer, refusals by a breaker or bulkhead
+    included; ``bad_input`` and ``content_policy`` are the caller's own and come out. Cancellation always
+    passes through.
 
     A callable that is plain runs on a worker thread for async callers. For a stream, a value or the result of
     a plain callable is emitted as a single item, and nothing is served once items have been passed on.
 
     Args:
-        targets: Values, or callables of any colour that can answer for the guarded function, first choice first.
+        targets: Values, or callables of any colour that can answer for the guarded function, first choice
+        first.
             A value is handed out as it is, the same object each time.
         on: What to act on: exception types, kinds, or a predicate on the exception.
         name: How messages call it; by default the name of the function it guards.
@@ -72,7 +74,9 @@ class Fallback(Policy):
     ) -> None:
         super().__init__(name=name, on_event=on_event)
         if not targets:
-            raise ValueError("Fallback needs at least one target; pass a value or a callable to answer instead")
+            raise ValueError(
+                "Fallback needs at least one target; pass a value or a callable to answer instead"
+            )
         self._steps = tuple(_step(target) for target in targets)
         self._on = match_errors("on", on, lambda _, kind: kind.treatment.try_elsewhere)
 
@@ -99,9 +103,10 @@ class Fallback(Policy):
             for step in self._steps:
                 if step.target is None:
                     await call.runtime.serve(step.value, call)
-                    return self._served(step, kind, call, step.value)
+                    value: T = step.value
+                    return self._served(step, kind, call, value)
                 try:
-                    result = await call.runtime.invoke(step.target, call)
+                    result: T = await call.runtime.invoke(step.target, call)
                 except Exception as error:
                     if call.emitted:
                         raise
@@ -112,7 +117,7 @@ class Fallback(Policy):
         finally:
             del first  # the error holds this frame: without this, both would wait for the garbage collector
 
-    def _served(self, step: _Step, kind: Kind, call: Call, result: Any) -> Any:
+    def _served(self, step: _Step, kind: Kind, call: Call, result: T) -> T:
         if call.record is not None:
             call.record.served_by = step.name
             call.record.degraded = True

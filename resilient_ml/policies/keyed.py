@@ -33,13 +33,13 @@ class Keyed(Policy):
     """Give each key a policy of its own, made when the key is first seen.
 
     At most *max_keys* are kept; the least recently used is forgotten first. A key with calls inside is never
-    forgotten, and among the oldest one whose policy remembers nothing (a closed breaker) goes before one whose
-    policy does (an open one), so that a flood of new keys does not let traffic back onto a sick model.
+    forgotten, and among the oldest one whose policy remembers nothing (a closed breaker) goes before one
+    whose policy does (an open one), so that a flood of new keys does not let traffic back onto a sick model.
 
     Args:
         factory: Makes the policy of a key; takes no arguments.
-        key: Says which key a call belongs to; takes the arguments of the call. The key is never shown in messages.
-        max_keys: How many keys to remember, from 1.
+        key: Says which key a call belongs to; takes the arguments of the call. The key is never shown in
+        messages. max_keys: How many keys to remember, from 1.
         name: How messages call it; by default the name of the function it guards.
         on_event: Not called by Keyed itself; give the factory's policies one.
 
@@ -63,7 +63,9 @@ class Keyed(Policy):
         super().__init__(name=name, on_event=on_event)
         self._factory = _checks.function("factory", factory, remedy="pass a function that makes a policy")
         self._key = _checks.function("key", key, remedy="pass a function of the call's arguments")
-        self.max_keys = _checks.whole("max_keys", max_keys, at_least=1, remedy="pass how many keys to remember")
+        self.max_keys = _checks.whole(
+            "max_keys", max_keys, at_least=1, remedy="pass how many keys to remember"
+        )
         self._sample = self._make()
         self.role = self._sample.role
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
@@ -93,7 +95,8 @@ class Keyed(Policy):
             entry = self._entries.get(key)
         except TypeError:
             raise TypeError(
-                f"key must return something hashable, got {_checks.shown(key)}; return a string or a tuple of strings"
+                f"key must return something hashable, got {_checks.shown(key)}; "
+                "return a string or a tuple of strings"
             ) from None
         # The factory is the user's code: it runs before the lock is taken.
         made = _Entry(self._make()) if entry is None else entry
@@ -122,7 +125,9 @@ class Keyed(Policy):
     def _make(self) -> Policy:
         policy = self._factory()
         if not isinstance(policy, Policy):
-            raise TypeError(f"factory must return a Policy, got {_checks.shown(policy)}; return CircuitBreaker(), say")
+            raise TypeError(
+                f"factory must return a Policy, got {_checks.shown(policy)}; return CircuitBreaker(), say"
+            )
         if self._name is not None:
             policy.adopt(self._name)
         return policy

@@ -96,7 +96,8 @@ class Retry(Policy):
         }
         if budget is not None and not isinstance(budget, RetryBudget):
             raise TypeError(
-                f"budget must be a RetryBudget or None, got {_checks.shown(budget)}; pass RetryBudget(ratio=0.2)"
+                f"budget must be a RetryBudget or None, got {_checks.shown(budget)}; "
+                "pass RetryBudget(ratio=0.2)"
             )
         self.budget = RetryBudget() if budget is _DEFAULT else budget
         self._replay = (
@@ -116,7 +117,6 @@ class Retry(Policy):
         attempt = 1
         wait = 0.0
         while True:
-            call.attempt = attempt
             try:
                 result = await proceed(call)
             except Exception as error:
@@ -133,6 +133,7 @@ class Retry(Policy):
             wait = again
             await call.runtime.sleep(wait)
             attempt += 1
+            call.attempt = attempt
             if self._replay is not None:
                 call.args, call.kwargs = self._replay(call.args, call.kwargs)
 
@@ -140,7 +141,9 @@ class Retry(Policy):
         """Seconds to wait before the next attempt, or None to let *error* out."""
         kind = kind_of(error)
         if not self._on(error, kind):
-            return self._stop(error, kind, call, attempt, "what failed is not retried; name it with on= to change that")
+            return self._stop(
+                error, kind, call, attempt, "what failed is not retried; name it with on= to change that"
+            )
         if already_retried(error):
             return self._stop(error, kind, call, attempt, "a Retry inside has retried it already")
         return self._next(error, kind, call, attempt, wait)
@@ -151,14 +154,20 @@ class Retry(Policy):
             return None
         return self._next(None, Kind.INVALID_OUTPUT, call, attempt, wait)
 
-    def _next(self, error: Exception | None, kind: Kind, call: Call, attempt: int, wait: float) -> float | None:
+    def _next(
+        self, error: Exception | None, kind: Kind, call: Call, attempt: int, wait: float
+    ) -> float | None:
         """The wait, if there may be another attempt."""
         if attempt >= self.attempts:
             return self._stop(error, kind, call, attempt, "no attempts are left")
         if call.emitted:
-            return self._stop(error, kind, call, attempt, f"{call.emitted} items of the stream were passed on")
+            return self._stop(
+                error, kind, call, attempt, f"{call.emitted} items of the stream were passed on"
+            )
         if self._replay is None and (what := consumed_by_use(call)) is not None:
-            return self._stop(error, kind, call, attempt, f"{what} cannot be replayed; pass replay= to say how")
+            return self._stop(
+                error, kind, call, attempt, f"{what} cannot be replayed; pass replay= to say how"
+            )
         now = call.now()
         asked = None if error is None else retry_after_of(error, self.wall())
         if asked is not None and asked > self._cap:
@@ -167,7 +176,9 @@ class Retry(Policy):
         delay = asked if asked is not None else self._delay(kind, attempt, wait)
         if now + delay >= call.deadline:
             reason = f"the next attempt would start in {delay:.3g} s, after the deadline"
-            return self._stop(error, kind, call, attempt, reason, retry_at=None if asked is None else now + asked)
+            return self._stop(
+                error, kind, call, attempt, reason, retry_at=None if asked is None else now + asked
+            )
         if self.budget is not None and kind.treatment.counts_against_budget and not self.budget.spend(now):
             return self._stop(error, kind, call, attempt, "the retry budget is spent")
         self.emit(RetryScheduled, now, attempt=attempt, kind=kind, delay=delay)
@@ -188,15 +199,18 @@ class Retry(Policy):
         attempt: int,
         reason: str,
         retry_at: float | None = None,
-    ) -> None:
-        """Say why there is no further attempt: on the error, and to whoever listens."""
+    ) -> float | None:
+        """No further attempt (None): say why, on the error and to whoever listens."""
         if error is not None:
             if attempt > 1 or retry_at is not None:
                 mark_retried(error)
             if retry_at is not None:
                 vars(error)["retry_at"] = retry_at
-            add_note(error, f"Retry stopped after attempt {attempt} of {self.attempts} (kind {kind}): {reason}")
+            add_note(
+                error, f"Retry stopped after attempt {attempt} of {self.attempts} (kind {kind}): {reason}"
+            )
         self.emit(RetryStopped, call.now(), attempt=attempt, kind=kind, reason=reason, retry_at=retry_at)
+        return None
 
     def describe(self) -> str:
         """Its numbers in one line."""
@@ -221,7 +235,11 @@ def consumed_by_use(call: Call) -> str | None:
 
 def _is_consumable(value: object) -> bool:
     kind = type(value)
-    return hasattr(kind, "__next__") or hasattr(kind, "__anext__") or (hasattr(kind, "read") and hasattr(kind, "seek"))
+    return (
+        hasattr(kind, "__next__")
+        or hasattr(kind, "__anext__")
+        or (hasattr(kind, "read") and hasattr(kind, "seek"))
+    )
 
 
 def _nothing() -> None:

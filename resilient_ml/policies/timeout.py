@@ -23,10 +23,11 @@ class Timeout(Policy):
     are refused with :class:`LimitExceeded`. Abandoned threads never keep the interpreter from exiting.
     Context variables are seen on the worker thread; what is set there is not seen by the caller.
 
-    With *late_only* a plain function stays on its caller's thread, which costs next to nothing, and its result
-    is refused if it comes late. User code may read :func:`remaining` and stop by itself.
+    With *late_only* a plain function stays on its caller's thread, which costs next to nothing, and its
+    result is refused if it comes late. User code may read :func:`remaining` and stop by itself.
 
-    The limit is a deadline that everything inside shares: retries do not sleep past it, queues are left by it.
+    The limit is a deadline that everything inside shares: retries do not sleep past it, queues are left by
+    then.
     A ``TimeoutError`` of the user's own passes through as it is.
 
     Args:
@@ -89,30 +90,25 @@ class Timeout(Policy):
         try:
             return await proceed(call)
         except DeadlineExceeded as error:
-            raise self._own(error, mine, call)
+            own = self._own(error, mine, call)
+            if own is None:
+                raise
+            raise own from error
         finally:
             call.deadline, call.limit = deadline, limit
 
-    def _own(self, error: DeadlineExceeded, mine: float, call: Call) -> DeadlineExceeded:
-        """*error*, told as this policy's own limit where it was; it may come from a call further in.
+    def _own(self, error: DeadlineExceeded, mine: float, call: Call) -> DeadlineExceeded | None:
+        """This policy's own error where its limit was what passed, and *error* does not say so yet.
 
         A guarded function that is called inside this one sees this limit as its caller's deadline, and says
         so; here it is a time-out of what this policy guards.
         """
         if error.deadline != mine:
-            return error
+            return None
         self.emit(TimedOut, call.now(), seconds=self.seconds, abandoned=self.abandoned)
         if error.kind == "timeout":
-            return error
-        own = DeadlineExceeded(
-            f"{self.name!r} took longer than its limit of {self.seconds:g} s; raise the limit, or make it faster",
-            kind="timeout",
-            seconds=self.seconds,
-            deadline=mine,
-            policy=self.name,
-        )
-        own.__cause__ = error
-        return own
+            return None
+        return DeadlineExceeded.of_limit(self.seconds, self.name, mine)
 
     def describe(self) -> str:
         """Its limit."""

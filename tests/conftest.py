@@ -1,0 +1,80 @@
+"""The fixtures that run a scenario in every colour; time is virtual in all of them."""
+
+import pytest
+
+from resilient_ml import Colour
+from resilient_ml._drivers import guarded, loops
+
+from .virtual_time import VirtualClock
+from .worlds import World
+
+CALLS = {
+    "call": (Colour.CALL, "threads"),
+    "call-by-coroutine": (Colour.CALL, "coroutines"),
+    "async-call-asyncio": (Colour.ASYNC_CALL, "asyncio"),
+    "async-call-trio": (Colour.ASYNC_CALL, "trio"),
+}
+STREAMS = {
+    "stream": (Colour.STREAM, "threads"),
+    "async-stream-asyncio": (Colour.ASYNC_STREAM, "asyncio"),
+    "async-stream-trio": (Colour.ASYNC_STREAM, "trio"),
+}
+EVERY = CALLS | STREAMS
+
+
+def among(worlds):
+    return pytest.fixture(params=list(worlds.values()), ids=list(worlds))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The virtual clock, as the library's only one."""
+    virtual = VirtualClock()
+    virtual.install(monkeypatch)
+    monkeypatch.setattr(loops, "_warned", set())
+    yield virtual
+    virtual.release()
+
+
+def world_of(request, clock, monkeypatch):
+    colour, backend = request.param
+    if backend == "coroutines":
+        # As where no plain twin of a body can be derived.
+        monkeypatch.setattr(guarded, "bind_blocking", lambda policy, proceed: None)
+    return World(colour, backend, clock)
+
+
+@among(EVERY)
+def world(request, clock, monkeypatch):
+    """Every colour, on threads, asyncio and trio."""
+    return world_of(request, clock, monkeypatch)
+
+
+@among(CALLS)
+def call_world(request, clock, monkeypatch):
+    """The colours that give one answer."""
+    return world_of(request, clock, monkeypatch)
+
+
+@among(STREAMS)
+def stream_world(request, clock, monkeypatch):
+    """The colours that give a stream."""
+    return world_of(request, clock, monkeypatch)
+
+
+@among({name: world for name, world in EVERY.items() if not world[0].is_async})
+def plain_world(request, clock, monkeypatch):
+    """The colours whose caller blocks a thread."""
+    return world_of(request, clock, monkeypatch)
+
+
+@among({name: world for name, world in EVERY.items() if world[0].is_async})
+def async_world(request, clock, monkeypatch):
+    """The colours whose caller awaits, on asyncio and trio."""
+    return world_of(request, clock, monkeypatch)
+
+
+@among({name: world for name, world in CALLS.items() if world[0].is_async})
+def await_world(request, clock, monkeypatch):
+    """An awaited call, on asyncio and trio."""
+    return world_of(request, clock, monkeypatch)
