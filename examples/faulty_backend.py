@@ -20,18 +20,29 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 HANG_SECONDS = 3.5
-"""A real hang may last for ever; here the connection is dropped in the end, so that the naked run ends too."""
+"""A real hang may last for ever; here the connection breaks in the end, so that the naked run ends too."""
 
 
 class Fate(Enum):
-    """What becomes of one call, and how many of a hundred calls it happens to."""
+    """What becomes of one call."""
 
-    ANSWERED = 86.5
-    RESET = 4.0  # the connection breaks
-    BUSY = 2.0  # 503 Service Unavailable, with a retry-after
-    HANG = 1.5  # nothing comes back
-    SLOW = 3.0  # the right answer, much too late
-    NAN = 3.0  # an answer in time, and every score in it is NaN
+    ANSWERED = "answered"
+    RESET = "the connection breaks"
+    BUSY = "503 Service Unavailable, with a retry-after"
+    HANG = "nothing comes back"
+    SLOW = "the right answer, much too late"
+    NAN = "an answer in time, and every score in it is NaN"
+
+
+SHARES = {
+    Fate.ANSWERED: 0.865,
+    Fate.RESET: 0.04,
+    Fate.BUSY: 0.02,
+    Fate.HANG: 0.015,
+    Fate.SLOW: 0.03,
+    Fate.NAN: 0.03,
+}
+"""How often each happens while the server is up."""
 
 
 class ServiceUnavailable(Exception):
@@ -49,11 +60,13 @@ class Request:
         number: Which request of the trace this is; a retry sends the same number again.
         arrives: Seconds from the start, whether or not a client is free to take it then.
         image: float64, shape (pixels,).
+        digit: What it shows; for the score alone, no model looks at it.
     """
 
     number: int
     arrives: float
     image: Array
+    digit: int
 
 
 @dataclass(frozen=True)
@@ -61,13 +74,13 @@ class Trace:
     """All the luck of one run.
 
     Attributes:
-        arrives: float64, shape (requests,), ascending seconds from the start.
+        arrives: For each request, the seconds from the start; ascending.
         fates: For each request, what becomes of the first, second, ... time it is sent.
         takes: For each request, the seconds that the first, second, ... of those calls takes.
         outage: The seconds between which the server is down.
     """
 
-    arrives: Array
+    arrives: list[float]
     fates: list[list[Fate]]
     takes: list[list[float]]
     outage: tuple[float, float]
@@ -81,17 +94,15 @@ class Trace:
         """
         rng = np.random.default_rng(seed)
         requests = round(seconds * per_second)
-        fates = list(Fate)
-        shares = np.array([fate.value for fate in fates]) / 100
-        drawn = [[fates[n] for n in row] for row in rng.choice(len(fates), (requests, sends), p=shares)]
-        usual = rng.lognormal(np.log(0.010), 0.4, (requests, sends))
-        slow = rng.uniform(0.4, 1.2, (requests, sends))
-        takes = {Fate.SLOW: slow, Fate.HANG: np.full((requests, sends), HANG_SECONDS)}
+        fates = rng.choice(np.array(list(SHARES), dtype=object), (requests, sends), p=list(SHARES.values()))
+        takes = rng.lognormal(np.log(0.010), 0.4, (requests, sends))
+        takes[fates == Fate.SLOW] = rng.uniform(0.4, 1.2, np.count_nonzero(fates == Fate.SLOW))
+        takes[fates == Fate.HANG] = HANG_SECONDS
         begins = seconds * rng.uniform(0.35, 0.45)
         return cls(
-            arrives=np.sort(rng.uniform(0, seconds, requests)),
-            fates=drawn,
-            takes=[[float(takes.get(f, usual)[i, k]) for k, f in enumerate(row)] for i, row in enumerate(drawn)],
+            arrives=np.sort(rng.uniform(0, seconds, requests)).tolist(),
+            fates=fates.tolist(),
+            takes=takes.tolist(),
             outage=(begins, begins + seconds / 5),
         )
 

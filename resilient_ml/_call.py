@@ -44,15 +44,19 @@ class Limit:
         seconds: The limit.
         policy: The name of the policy, for messages.
         max_abandoned: How many threads may be left behind before calls are refused.
+        grace: How long a coroutine may take to end once it is cancelled; None for as long as it likes.
         running: The jobs that were abandoned and still run.
     """
 
-    __slots__ = ("max_abandoned", "policy", "running", "seconds")
+    __slots__ = ("grace", "max_abandoned", "policy", "running", "seconds")
 
-    def __init__(self, seconds: float, policy: str, *, max_abandoned: int) -> None:
+    def __init__(
+        self, seconds: float, policy: str, *, max_abandoned: int, grace: float | None = None
+    ) -> None:
         self.seconds = seconds
         self.policy = policy
         self.max_abandoned = max_abandoned
+        self.grace = grace
         self.running: set[Job] = set()
 
     def abandon(self, job: Job) -> None:

@@ -7,6 +7,7 @@ Whatever owns a lock registers here and is told in the child, before any of its 
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from typing import Protocol
 
@@ -31,5 +32,25 @@ def _in_child() -> None:
         owner.after_fork()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
+# Where there is no fork there is nothing to survive.
+getattr(os, "register_at_fork", lambda **_: None)(after_in_child=_in_child)
+
+
+class ForkSafeLock:
+    """A re-entrant lock, for a module's own state, that a forked child finds free."""
+
+    __slots__ = ("__weakref__", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        survive_forks(self)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *raised: object) -> None:
+        self._lock.release()
+
+    def after_fork(self) -> None:
+        """Whoever held it is gone."""
+        self._lock = threading.RLock()

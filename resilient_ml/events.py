@@ -9,11 +9,12 @@ No event carries arguments, results or the text of an exception.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
+
+from ._forks import ForkSafeLock
 
 __all__ = [
     "BreakerChanged",
@@ -146,7 +147,7 @@ class Subscription:
         self.close()
 
 
-_lock = threading.RLock()
+_lock = ForkSafeLock()
 _subscriptions: tuple[Subscription, ...] = ()
 
 

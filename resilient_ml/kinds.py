@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +12,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self, overload
 
 from ._classifier import classify, read
+from ._forks import ForkSafeLock
 
 __all__ = ["TREATMENTS", "Kind", "Registration", "Treatment", "kind_of", "register_kind"]
 
@@ -170,7 +170,7 @@ class Registration:
             _log.warning("kind rule %s %s: taken as no answer, and not reported again", name, what)
 
 
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 _rules: tuple[Registration, ...] = ()  # newest first; replaced whole, so readers need no lock
 
 

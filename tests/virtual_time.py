@@ -22,7 +22,7 @@ from resilient_ml._ambient import Clock
 from resilient_ml._drivers import async_streams, blocking, streams, suspending, workers
 
 POLL = 0.0005
-STUCK_SECONDS = 20.0
+STUCK_SECONDS = 8.0
 
 
 class VirtualClock:

@@ -54,7 +54,8 @@ async def _open(call: Call) -> Any:
 async def _apull(call: Call, step: Callable[..., Any], *args: Any) -> Any:
     if call.deadline == NEVER:
         return await step(*args)
-    return await suspending.limited(call, step, *args)
+    suspending.check_time(call)
+    return await suspending.limited(call, step(*args))
 
 
 @types.coroutine

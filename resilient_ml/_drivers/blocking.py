@@ -105,7 +105,7 @@ class Blocking:
     def sleep(self, seconds: float) -> None:
         """Wait *seconds*."""
         if seconds > 0:
-            warn_if_blocking("a guarded plain function", f"sleep {seconds:.3g} s before its next attempt")
+            warn_if_blocking(f"sleep {seconds:.3g} s before its next attempt")
             time.sleep(seconds)
 
     def signal(self) -> Flag:
@@ -114,7 +114,7 @@ class Blocking:
 
     def wait(self, signal: Flag, until: float) -> bool:
         """Wait for *signal* until the instant *until*."""
-        warn_if_blocking("a guarded plain function", "wait in a queue")
+        warn_if_blocking("wait in a queue")
         return signal.wait(until - PlainCall.now())
 
     def invoke(self, target: Target, call: Call) -> Any:

@@ -16,6 +16,7 @@ import heapq
 import itertools
 import math
 import weakref
+from collections.abc import Callable
 
 _SLACK = 64
 """Done entries are swept out once there are this many more of them than live ones."""
@@ -31,9 +32,8 @@ class Expiry:
 
     __slots__ = ("fired", "task")
 
-    def __init__(self, task: asyncio.Task[object]) -> None:
-        self.task: asyncio.Task[object] | None = task
-        self.fired = False
+    task: asyncio.Task[object] | None
+    fired: bool
 
 
 class LoopTimer:
@@ -56,7 +56,9 @@ class LoopTimer:
             heap[:] = [entry for entry in heap if entry[2].task is not None]
             heapq.heapify(heap)
         when = loop.time() + seconds
-        expiry = Expiry(task)
+        expiry = Expiry()
+        expiry.task = task
+        expiry.fired = False
         heapq.heappush(heap, (when, next(self._numbers), expiry))
         self._live += 1
         if when < self._armed_at:
@@ -97,14 +99,21 @@ class LoopTimer:
 
 
 _timers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopTimer] = weakref.WeakKeyDictionary()
+_last: tuple[Callable[[], object], LoopTimer | None] = (object, None)
+"""The loop that asked last, weakly, and its timer: most processes have one loop."""
 
 
 def timer_of(loop: asyncio.AbstractEventLoop) -> LoopTimer:
     """The timer of *loop*, made when it is first asked for."""
+    global _last
+    asked, timer = _last
+    if timer is not None and asked() is loop:
+        return timer
     timer = _timers.get(loop)
     if timer is None:
         # An armed handle holds its loop, so that a loop which was closed would stay for ever.
         for closed in [other for other in tuple(_timers) if other.is_closed()]:
             _timers.pop(closed, None)
         timer = _timers[loop] = LoopTimer(loop)
+    _last = (weakref.ref(loop), timer)
     return timer

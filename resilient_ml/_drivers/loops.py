@@ -6,8 +6,7 @@ import asyncio
 import sys
 import warnings
 
-_MOST_NAMES = 1000
-_warned: set[str] = set()
+_warned = False
 
 
 def running_task() -> asyncio.Task[object] | None:
@@ -26,14 +25,15 @@ def on_event_loop() -> bool:
     return trio is not None and bool(trio.lowlevel.in_trio_task())
 
 
-def warn_if_blocking(name: str, what: str) -> None:
-    """Warn, once for each function, that a plain call is about to block the loop it runs on."""
-    if name in _warned or len(_warned) >= _MOST_NAMES or not on_event_loop():
+def warn_if_blocking(what: str) -> None:
+    """Warn, once in a process, that a plain call is about to block the loop it runs on."""
+    global _warned
+    if _warned or not on_event_loop():
         return
-    _warned.add(name)
+    _warned = True
     warnings.warn(
-        f"{name!r} is about to {what} on the thread of a running event loop, which stops every other task; "
-        "call it with 'await guard.acall(fn, ...)', which uses a worker thread",
+        f"a guarded plain function is about to {what} on the thread of a running event loop, which stops "
+        "every other task; call it with 'await guard.acall(fn, ...)', which uses a worker thread",
         RuntimeWarning,
         stacklevel=2,
     )

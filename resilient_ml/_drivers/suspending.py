@@ -21,6 +21,7 @@ from ..kinds import kind_of
 from .expiry import timer_of
 from .leaf import UNFINISHED, UNLIMITED, abandon, check_room, expired, unfinished
 from .loops import running_task
+from .own_task import in_own_task
 from .workers import start
 
 
@@ -28,24 +29,31 @@ async def leaf(call: Call) -> Any:
     """Await the user's coroutine, within the deadline."""
     if call.deadline == NEVER:
         return await call.fn(*call.args, **call.kwargs)
-    return await limited(call, call.fn, *call.args, **call.kwargs)
+    check_time(call)
+    return await limited(call, call.fn(*call.args, **call.kwargs))
 
 
-async def limited(call: Call, fn: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
-    """Await ``fn(*args, **kwargs)`` and cancel it at the deadline."""
-    left = call.deadline - call.now()
-    if left <= 0:
+def check_time(call: Call) -> None:
+    """Refuse to begin when there is no time left."""
+    if call.deadline <= call.now():
         raise expired(call)
+
+
+async def limited(call: Call, answer: Awaitable[Any]) -> Any:
+    """Await *answer* and cancel it at the deadline."""
     task = running_task()
     if task is None:
-        return await _limited_by_scope(call, left, fn, args, kwargs)
+        return await _limited_by_scope(call, answer)
+    threads = call.threads
+    if threads is not None and threads.grace is not None:
+        return await in_own_task(call, answer, threads, threads.grace)
     loop = task.get_loop()
     timer = timer_of(loop)
     cancels = task.cancelling()
-    expiry = timer.add(left, task, loop)
+    expiry = timer.add(call.deadline - call.now(), task, loop)
     token = AMBIENT.set(call.deadline)
     try:
-        result = await fn(*args, **kwargs)
+        result = await answer
     except BaseException as error:
         # A cancellation from outside that comes with ours wins: then more than ours is counted.
         if expiry.fired and task.uncancel() <= cancels and isinstance(error, asyncio.CancelledError):
@@ -61,13 +69,11 @@ async def limited(call: Call, fn: Callable[..., Awaitable[Any]], *args: Any, **k
     return result
 
 
-async def _limited_by_scope(
-    call: Call, left: float, fn: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+async def _limited_by_scope(call: Call, answer: Awaitable[Any]) -> Any:
     token = AMBIENT.set(call.deadline)
     try:
-        with anyio.CancelScope(deadline=anyio.current_time() + left) as scope:
-            result = await fn(*args, **kwargs)
+        with anyio.CancelScope(deadline=anyio.current_time() + call.deadline - call.now()) as scope:
+            result = await answer
     finally:
         AMBIENT.reset(token)
     if scope.cancelled_caught or call.now() > call.deadline:
@@ -85,8 +91,7 @@ async def offload(call: Call) -> Any:
 
 async def on_thread(call: Call, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run *fn* on a worker thread; whoever stops waiting leaves it behind there."""
-    if call.deadline <= call.now():
-        raise expired(call)
+    check_time(call)
     limit = call.threads or call.limit or UNLIMITED
     check_room(limit)
     runtime = call.runtime

@@ -50,7 +50,7 @@ class Backoff:
 
 
 class DecorrelatedBackoff:
-    """Back-off whose next wait is drawn from the last one: it spreads clients that failed together further apart.
+    """Back-off whose next wait is drawn from the last one, which spreads clients that failed together.
 
     ``delay = min(cap, base + draw * (3 * previous - base))``, where *previous* is at least *base*.
 

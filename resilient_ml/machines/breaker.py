@@ -33,76 +33,9 @@ from typing import Any
 
 from .._forks import survive_forks
 from ..stats.windows import CountWindow, Tally, TimeWindow, Window
+from .breaker_permits import Bystander, Permit, Probe
 from .breaker_rules import RAMP_FLOOR, RETRY_AFTER_CAP, Change, Refusal, Rules, State
-
-
-class Permit:
-    """Leave to call the model, to be ended once by ``succeed``, ``fail`` or ``abandon``.
-
-    Shared by all calls of a generation while the breaker lets everything through; one for each probe.
-    """
-
-    __slots__ = ("machine", "window")
-
-    def __init__(self, machine: BreakerMachine, window: Window) -> None:
-        self.machine = machine
-        self.window = window
-
-    def succeed(self, now: float, seconds: float) -> Change | None:
-        """The model answered after *seconds*."""
-        if seconds >= self.machine.slow_seconds:
-            return self.machine.record(self, now, kind=None, slow=True)
-        window = self.window
-        if now >= window.edge:
-            self.machine.advance(self, now)
-        window.tick()
-        return None
-
-    def fail(
-        self, now: float, kind: str, seconds: float, draw: float, retry_after: float | None
-    ) -> Change | None:
-        """The model failed with *kind* after *seconds*; *draw* is uniform in [0, 1), for the jitter."""
-        slow = seconds >= self.machine.slow_seconds
-        return self.machine.record(self, now, kind=kind, slow=slow, draw=draw, retry_after=retry_after)
-
-    def abandon(self) -> None:
-        """The call was cancelled, interrupted or never reached the model: it teaches nothing."""
-
-
-class Probe(Permit):
-    """One of the half-open permits."""
-
-    __slots__ = ()
-
-    def succeed(self, now: float, seconds: float) -> Change | None:
-        """A probe that is slow has not shown that the model is well again."""
-        return self.machine.probed(self, now, None, slow=seconds >= self.machine.slow_seconds)
-
-    def fail(
-        self, now: float, kind: str, seconds: float, draw: float, retry_after: float | None
-    ) -> Change | None:
-        """The model is still sick: open again, for longer."""
-        return self.machine.probed(self, now, kind, draw=draw, retry_after=retry_after)
-
-    def abandon(self) -> None:
-        """Give the permit to the next caller."""
-        self.machine.give_back(self)
-
-
-class Bystander(Permit):
-    """Leave to pass a breaker that watches nothing (disabled), or that only reports (shadow)."""
-
-    __slots__ = ()
-
-    def succeed(self, now: float, seconds: float) -> Change | None:
-        """Nothing is learned."""
-        return None
-
-    def fail(
-        self, now: float, kind: str, seconds: float, draw: float, retry_after: float | None
-    ) -> Change | None:
-        """Nothing is learned."""
-        return None
+from .breaker_snapshot import Snapshot, parse
 
 
 class BreakerMachine:
@@ -144,8 +77,9 @@ class BreakerMachine:
         self.failures: Counter[str] = Counter()
         self.bystander = Bystander(self, CountWindow(1))
         self._lock = threading.RLock()
-        self._trips = 0
+        self._trips = self._streak = self._last_failure = self._successes = 0
         self._open_for = self._until = self._ramp_from = 0.0
+        self._probes: dict[Probe, float] = {}
         self.state = State.CLOSED
         self._enter(State.CLOSED)
         survive_forks(self)
@@ -170,10 +104,9 @@ class BreakerMachine:
                     return self._admit_to_ramp(now, draw), change
                 case State.HALF_OPEN:
                     return self._admit_probe(now), change
-                case State.OPEN:
-                    return Refusal(self.state, self._left(now), self._reason), change
-                case State.FORCED_OPEN:
-                    return Refusal(self.state, None, self._reason), change
+                case _:
+                    left = self._left(now) if self.state is State.OPEN else None
+                    return Refusal(self.state, left, self._reason), change
 
     def _mature(self, now: float) -> Change | None:
         """The changes that time alone brings: open to half-open, ramping to closed."""
@@ -189,6 +122,9 @@ class BreakerMachine:
         return self._until - now
 
     def _ramped(self, now: float) -> float:
+        """How much of the ramp is behind, 1 for all of it."""
+        if not self.rules.ramp_seconds:
+            return 1.0  # restored from a breaker that had a ramp
         self._ramp_from = min(self._ramp_from, now)
         return (now - self._ramp_from) / self.rules.ramp_seconds
 
@@ -200,15 +136,16 @@ class BreakerMachine:
         return Refusal(self.state, left, f"while {share:.0%} of the traffic is let back")
 
     def _admit_probe(self, now: float) -> Permit | Refusal:
-        hung = [probe for probe, until in self._probes.items() if until <= now]
-        for probe in hung:
-            del self._probes[probe]
+        lease = self.rules.probe_lease_seconds
+        # As for the open time: a clock that stepped back must not stretch a lease.
+        self._probes = {
+            probe: min(until, now + lease) for probe, until in self._probes.items() if until > now
+        }
         if len(self._probes) + self._successes < self.rules.half_open_permits:
             probe = Probe(self, self.current.window)
-            self._probes[probe] = now + self.rules.probe_lease_seconds
+            self._probes[probe] = now + lease
             return probe
-        first = min(self._probes.values(), default=now)
-        return Refusal(self.state, max(0.0, first - now), "while it is being probed")
+        return Refusal(self.state, min(self._probes.values()) - now, "while it is being probed")
 
     # -- outcomes ------------------------------------------------------------------------------------------
 
@@ -320,7 +257,7 @@ class BreakerMachine:
             self._last_failure = 0
         self.state = state
         self._reason = reason
-        self._probes: dict[Probe, float] = {}
+        self._probes = {}
         self._successes = 0
         if state is State.DISABLED:
             self.closed: Permit | None = self.bystander
@@ -334,12 +271,16 @@ class BreakerMachine:
         return TimeWindow(self.rules.window_seconds)
 
     def force(self, state: State) -> Change | None:
-        """Go to *state* by an operator's word; None if it is there already."""
+        """Go to *state* by an operator's word; None if it is there already.
+
+        Closing what is closed empties its window.
+        """
         with self._lock:
-            if self.state is state:
+            if self.state is state and state is not State.CLOSED:
                 return None
             self._trips = 0
-            return self._enter(state, "by an operator")
+            change = self._enter(state, "by an operator")
+            return None if change.before is state else change
 
     def look(self, now: float) -> tuple[State, Tally, float | None]:
         """The state, what the window holds, and the seconds left open, at *now*."""
@@ -352,16 +293,16 @@ class BreakerMachine:
     def snapshot(self, now: float) -> dict[str, Any]:
         """The state as plain data. Times are durations, so that it can be restored on another clock."""
         with self._lock:
-            return {
-                "version": 1,
-                "state": str(self.state),
-                "reason": self._reason,
-                "trips": self._trips,
-                "open_for": self._open_for if self.state is State.OPEN else 0.0,
-                "left": max(0.0, self._left(now)) if self.state is State.OPEN else 0.0,
-                "ramped": max(0.0, now - self._ramp_from) if self.state is State.RAMPING else 0.0,
-                "failures": dict(self.failures),
-            }
+            opened = self.state is State.OPEN
+            return Snapshot(
+                state=self.state,
+                reason=self._reason,
+                trips=self._trips,
+                left=max(0.0, self._left(now)) if opened else 0.0,
+                open_for=self._open_for if opened else 0.0,
+                ramped=max(0.0, now - self._ramp_from) if self.state is State.RAMPING else 0.0,
+                failures=self.failures,
+            ).plain()
 
     def restore(self, saved: dict[str, Any], now: float) -> Change:
         """Take up a snapshot at *now*; the window starts empty.
@@ -369,40 +310,22 @@ class BreakerMachine:
         Raises:
             ValueError: *saved* is not a snapshot of this version; nothing has changed then.
         """
-        state, trips, open_for, left, ramped, failures, reason = _parse(saved)
+        taken = parse(saved)
+        rules = self.rules
+        longest = max(RETRY_AFTER_CAP, rules.open_seconds_max * (1 + rules.jitter))
         with self._lock:
-            change = self._enter(state, reason)
-            self._trips = trips
-            self._open_for = min(
-                open_for, max(RETRY_AFTER_CAP, self.rules.open_seconds_max * (1 + self.rules.jitter))
-            )
-            self._until = now + min(left, self._open_for)
-            self._ramp_from = now - ramped
-            self.failures = Counter(failures)
-            return change
+            self._trips = taken.trips
+            self._open_for = min(taken.open_for, longest)
+            self._until = now + min(taken.left, self._open_for)
+            self._ramp_from = now - taken.ramped
+            self.failures = Counter(taken.failures)
+            return self._enter(taken.state, taken.reason)
 
     def after_fork(self) -> None:
-        """The lock may have been held by a thread that is gone, and so may the probes."""
+        """In the child, begin a new generation of the same state.
+
+        The lock may have been held by a thread that is gone, and so may the probes; and a window that was
+        being written to may be in pieces.
+        """
         self._lock = threading.RLock()
-        self._probes.clear()
-
-
-def _parse(saved: Any) -> tuple[State, int, float, float, float, dict[str, int], str]:
-    """The fields of a snapshot, each checked."""
-    remedy = "pass what snapshot() returned"
-    if not isinstance(saved, dict) or saved.get("version") != 1:
-        raise ValueError(f"a breaker's snapshot must be a dict of version 1; {remedy}")
-    try:
-        state = State(saved["state"])
-        numbers = [float(saved[key]) for key in ("open_for", "left", "ramped")]
-        trips = int(saved["trips"])
-        failures = {str(kind): int(count) for kind, count in saved["failures"].items()}
-        reason = str(saved["reason"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(
-            f"a breaker's snapshot has a bad or missing field ({type(error).__name__}); {remedy}"
-        ) from None
-    if trips < 0 or not all(0 <= number < math.inf for number in numbers):
-        raise ValueError(f"a breaker's snapshot has a number that is negative or not finite; {remedy}")
-    open_for, left, ramped = numbers
-    return state, trips, open_for, left, ramped, failures, reason
+        self._enter(self.state, self._reason)

@@ -9,13 +9,17 @@ from collections.abc import Callable
 from .. import _checks
 from .._forks import survive_forks
 
+_ONE = 1.0 - 1e-9
+"""One retry. Ten times a tenth, added up one by one, is 0.9999999999999999."""
+
 
 class RetryBudget:
     """A leaky bucket of retries, shared by every policy it is given to.
 
     Each first attempt earns *ratio* of a retry, each second earns *floor*; at most *burst* are saved up;
     each retry spends one. So over any stretch of N first attempts and t seconds there are at most
-    ``burst + ratio * N + floor * t`` retries: a dead model sees ``1 + ratio`` calls a request, not ``attempts``.
+    ``burst + ratio * N + floor * t`` retries: a dead model sees ``1 + ratio`` calls a request, not
+    ``attempts``.
 
     First attempts draw numbers from a counter, which takes no lock; the bucket is filled from the
     difference when a retry asks. Between two retries the bucket only fills, so filling late is exact.
@@ -33,7 +37,8 @@ class RetryBudget:
     >>> budget.spend(0.0)
     True
 
-    Source: Finagle's ``RetryBudget`` (Twitter, 2016); B. Beyer et al., "Site Reliability Engineering", ch. 21.
+    Source: Finagle's ``RetryBudget`` (Twitter, 2016); B. Beyer et al., "Site Reliability Engineering",
+    2016, ch. 21.
     """
 
     __slots__ = ("__weakref__", "_lock", "_saved", "_seen", "_seen_at", "burst", "earn", "floor", "ratio")
@@ -55,7 +60,7 @@ class RetryBudget:
         """Take one retry out at *now*; False, and nothing taken, where there is none."""
         with self._lock:
             self._fill(now)
-            if self._saved < 1.0:
+            if self._saved < _ONE:
                 return False
             self._saved -= 1.0
             return True

@@ -12,7 +12,8 @@ from .._policy import Policy
 from ..errors import CircuitOpen, Rejected
 from ..events import BreakerChanged, CallRejected
 from ..kinds import Kind, kind_of
-from ..machines.breaker import BreakerMachine, Permit
+from ..machines.breaker import BreakerMachine
+from ..machines.breaker_permits import Permit
 from ..machines.breaker_rules import Change, Refusal, Rules, State
 from ..retry_after import retry_after_of
 from ._matching import ErrorMatch, match_errors
@@ -148,7 +149,7 @@ class CircuitBreaker(Policy):
             )
         self.shadow = _checks.flag("shadow", shadow, remedy="True only reports")
         self._counts = match_errors("counts", counts, lambda _, kind: kind.treatment.counts_against_model)
-        self._draw = (rng or random.Random()).random
+        self._draw = random.random if rng is None else rng.random
         self._machine = BreakerMachine(self._rules)
 
     async def around(self, proceed: Proceed[T], call: Call) -> T:
@@ -220,7 +221,7 @@ class CircuitBreaker(Policy):
     @property
     def failures(self) -> dict[Kind, int]:
         """Failures counted since it was made, by kind."""
-        return {Kind(kind): count for kind, count in self._machine.failures.items()}
+        return {Kind(kind): count for kind, count in dict(self._machine.failures).items()}
 
     def force_open(self) -> None:
         """Refuse every call until told otherwise."""

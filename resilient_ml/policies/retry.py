@@ -54,6 +54,7 @@ class Retry(Policy):
         on_event: Called with its :class:`~resilient_ml.events.RetryScheduled` and
             :class:`~resilient_ml.events.RetryStopped` events.
 
+    >>> from resilient_ml import ConstantBackoff
     >>> answers = iter([ConnectionError(), "positive"])
     >>> @Retry(attempts=3, backoff=ConstantBackoff(0))
     ... def classify(text):
@@ -108,7 +109,7 @@ class Retry(Policy):
         self._cap = _checks.seconds(
             "retry_after_cap", retry_after_cap, zero=True, remedy="pass the longest wait to obey, in seconds"
         )
-        self._draw = (rng or random.Random()).random
+        self._draw = random.random if rng is None else rng.random
         self._earn: Callable[[], object] = _nothing if self.budget is None else self.budget.earn
 
     async def around(self, proceed: Proceed[T], call: Call) -> T:

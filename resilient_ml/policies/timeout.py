@@ -17,11 +17,12 @@ T = TypeVar("T")
 class Timeout(Policy):
     """Let a call take at most *seconds*.
 
-    A coroutine is cancelled at the limit. A plain function cannot be stopped: it runs on a worker thread
-    that is abandoned at the limit, so that the caller goes on in time. The abandoned thread runs to its end,
-    keeps the seat of its bulkhead until then, and is counted: once *max_abandoned* of them run, further calls
-    are refused with :class:`LimitExceeded`. Abandoned threads never keep the interpreter from exiting.
-    Context variables are seen on the worker thread; what is set there is not seen by the caller.
+    A coroutine is cancelled at the limit; one that may not heed that needs *grace*. A plain function
+    cannot be stopped: it runs on a worker thread that is abandoned at the limit, so that the caller goes
+    on in time. The abandoned thread runs to its end, keeps the seat of its bulkhead until then, and is
+    counted: once *max_abandoned* of them run, further calls are refused with :class:`LimitExceeded`.
+    Abandoned threads never keep the interpreter from exiting. Context variables are seen on the worker
+    thread; what is set there is not seen by the caller.
 
     With *late_only* a plain function stays on its caller's thread, which costs next to nothing, and its
     result is refused if it comes late. User code may read :func:`remaining` and stop by itself.
@@ -33,7 +34,9 @@ class Timeout(Policy):
     Args:
         seconds: The limit, above 0.
         late_only: For plain functions, only refuse late results.
-        max_abandoned: How many abandoned threads may run at once, from 1.
+        grace: For coroutines that may swallow their cancellation: run each in a task of its own, on asyncio,
+            and leave it behind when it has not ended so many seconds after the limit. None waits for it.
+        max_abandoned: How many abandoned threads and tasks may run at once, from 1.
         name: How messages call it; by default the name of the function it guards.
         on_event: Called with its :class:`~resilient_ml.events.TimedOut` events.
 
@@ -55,6 +58,7 @@ class Timeout(Policy):
         seconds: float,
         *,
         late_only: bool = False,
+        grace: float | None = None,
         max_abandoned: int = 64,
         name: str | None = None,
         on_event: Callable[[Any], object] | None = None,
@@ -65,12 +69,15 @@ class Timeout(Policy):
         self._limit = Limit(
             self.seconds,
             self.name,
+            grace=None
+            if grace is None
+            else _checks.seconds("grace", grace, zero=True, remedy="pass None to wait for the coroutine"),
             max_abandoned=_checks.whole("max_abandoned", max_abandoned, at_least=1, remedy="pass 64, say"),
         )
 
     @property
     def abandoned(self) -> int:
-        """How many threads that ran into the limit are still running."""
+        """How many threads and tasks that ran into the limit are still running."""
         return len(self._limit.running)
 
     def adopt(self, name: str) -> None:

@@ -112,9 +112,10 @@ class _Slice:
 class TimeWindow:
     """The calls of the last *seconds*, kept in *slices* equal parts.
 
-    The oldest slice is dropped whole, so the window spans between ``seconds * (1 - 1 / slices)`` and *seconds*.
-    Memory is one small record a slice, whatever the traffic. A clock that stands still or steps back adds
-    to the slice at hand.
+    The oldest slice is dropped whole, so the window spans between ``seconds * (1 - 1 / slices)`` and
+    *seconds*. Memory is one small record a slice, whatever the traffic. A clock that stands still or steps
+    back a little adds to the slice at hand; at the first bad outcome after a step back by more than the
+    whole window, the window starts anew.
     """
 
     __slots__ = ("_next", "_reads", "_seconds", "_slices", "_width", "edge", "tick")
@@ -131,7 +132,9 @@ class TimeWindow:
     def advance(self, now: float) -> None:
         """Begin the slice that *now* lies in and drop those that have aged out."""
         if now < self.edge:
-            return
+            if now >= self._slices[-1].begins - self._seconds:
+                return
+            self._slices.clear()  # they lie in the future, and would not age until the clock is there again
         begins = math.floor(now / self._width) * self._width
         # Rounding may put the end of the slice at or before now; the edge must lie ahead.
         self.edge = max(begins + self._width, math.nextafter(now, math.inf))

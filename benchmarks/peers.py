@@ -1,0 +1,254 @@
+"""The peers: how each library guards a function, configured as near to ours as it goes.
+
+Each entry imports its library only when it is made, so that a library which is not installed is listed as absent.
+All of these decorators see for themselves whether a function is plain or a coroutine function.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+Fn = Callable[..., Any]
+Guard = Callable[[Fn], Fn]
+
+OPEN_SECONDS = 3600.0
+"""How long an open breaker stays open: longer than any benchmark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One way to guard a function with another library.
+
+    Attributes:
+        name: The library, and the variant.
+        guard: Imports it and makes the decorator.
+        sync: Whether it guards plain functions.
+        asynchronous: Whether it guards coroutine functions.
+        same: Whether it does all that ours does.
+        note: What it leaves out.
+    """
+
+    name: str
+    guard: Callable[[], Guard]
+    sync: bool = True
+    asynchronous: bool = True
+    same: bool = False
+    note: str = ""
+
+    def make(self, fn: Fn) -> Fn | None:
+        """*fn*, guarded; None where the library is not installed."""
+        try:
+            return self.guard()(fn)
+        except ImportError:
+            return None
+
+
+def stacked(*guards: Guard) -> Guard:
+    """Decorators as one, outermost first."""
+    return lambda fn: functools.reduce(lambda inner, guard: guard(inner), reversed(guards), fn)
+
+
+def _interlock(build: Callable[[Any], Any]) -> Guard:
+    guard: Guard = build(import_module("interlock.pipeline").Pipeline.builder()).build()
+    return guard
+
+
+def _interlock_breaker(window: str) -> Any:
+    interlock = import_module("interlock")
+    kind = interlock.WindowType.TIME_BASED if window == "time" else interlock.WindowType.COUNT_BASED
+    config = interlock.Config(window_type=kind, window_size=10 if window == "time" else 100, wait_duration_in_open=OPEN_SECONDS)
+    return interlock.CircuitBreaker(name=f"benchmark, {window} window", config=config)
+
+
+def _pyresilience(**settings: Any) -> Guard:
+    module = import_module("pyresilience")
+    configs = {
+        "retry": module.RetryConfig,
+        "retry_budget": module.RetryBudgetConfig,
+        "circuit_breaker": module.CircuitBreakerConfig,
+        "bulkhead": module.BulkheadConfig,
+        "timeout": module.TimeoutConfig,
+        "fallback": module.FallbackConfig,
+    }
+    guard: Guard = module.resilient(**{name: configs[name](**given) for name, given in settings.items()})
+    return guard
+
+
+def _tenacity() -> Guard:
+    tenacity = import_module("tenacity")
+    guard: Guard = tenacity.retry(
+        stop=tenacity.stop_after_attempt(3),
+        wait=tenacity.wait_random_exponential(multiplier=0.1, max=10),
+        reraise=True,
+    )
+    return guard
+
+
+def _stamina() -> Guard:
+    guard: Guard = import_module("stamina").retry(on=Exception, attempts=3)
+    return guard
+
+
+def _backoff() -> Guard:
+    backoff = import_module("backoff")
+    guard: Guard = backoff.on_exception(backoff.expo, Exception, max_tries=3)
+    return guard
+
+
+def _nopanic_budgeted() -> Guard:
+    nopanic = import_module("nopanic")
+    guard: Guard = nopanic.retry(attempts=3, budget=nopanic.RetryBudget())
+    return guard
+
+
+def _nopanic_breaker() -> Guard:
+    guard: Guard = import_module("nopanic").circuit_breaker(reset_timeout=OPEN_SECONDS, window=10.0, min_calls=10)
+    return guard
+
+
+def _pybreaker() -> Guard:
+    guard: Guard = import_module("pybreaker").CircuitBreaker(fail_max=10, reset_timeout=OPEN_SECONDS)
+    return guard
+
+
+def _circuitbreaker() -> Guard:
+    # Every one of these is registered by name for good, and needs its own.
+    guard: Guard = import_module("circuitbreaker").CircuitBreaker(failure_threshold=10, recovery_timeout=int(OPEN_SECONDS))
+    return guard
+
+
+def _resilix(**settings: Any) -> Guard:
+    guard: Guard = import_module("resilix").CircuitBreaker(failures=10, reset_timeout=OPEN_SECONDS, **settings)
+    return guard
+
+
+def _grit_breaker() -> Guard:
+    guard: Guard = import_module("grit").breaker(fails=10, reset_after=OPEN_SECONDS)
+    return guard
+
+
+def _hyx_breaker() -> Guard:
+    guard: Guard = import_module("hyx.circuitbreaker").consecutive_breaker(failure_threshold=10, recovery_time_secs=OPEN_SECONDS)
+    return guard
+
+
+def semaphore(limit: int = 10) -> Guard:
+    """A bare ``threading.Semaphore``: the bulkhead of those who stack single libraries."""
+    seats = threading.Semaphore(limit)
+
+    def guard(fn: Fn) -> Fn:
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            with seats:
+                return fn(*args, **kwargs)
+
+        return guarded
+
+    return guard
+
+
+def async_semaphore(limit: int = 10) -> Guard:
+    """A bare ``asyncio.Semaphore``."""
+    seats = asyncio.Semaphore(limit)
+
+    def guard(fn: Fn) -> Fn:
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            async with seats:
+                return await fn(*args, **kwargs)
+
+        return guarded
+
+    return guard
+
+
+def asyncio_timeout(seconds: float = 1.0) -> Guard:
+    """A bare ``asyncio.timeout``."""
+
+    def guard(fn: Fn) -> Fn:
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            async with asyncio.timeout(seconds):
+                return await fn(*args, **kwargs)
+
+        return guarded
+
+    return guard
+
+
+def _attribute(module: str, name: str, *args: Any, **kwargs: Any) -> Callable[[], Guard]:
+    """``module.name(*args, **kwargs)``, once it is wanted."""
+
+    def guard() -> Guard:
+        made: Guard = getattr(import_module(module), name)(*args, **kwargs)
+        return made
+
+    return guard
+
+
+def _no_wait(fn: Callable[[], Any]) -> Guard:
+    made: Guard = fn()
+    return made
+
+
+RETRY = (
+    Peer("nopanic + budget", _nopanic_budgeted, same=True),
+    Peer(
+        "pyresilience + budget",
+        lambda: _pyresilience(retry={}, retry_budget={}),
+        note="budget of absolute tokens",
+        same=True,
+    ),
+    Peer("nopanic", _attribute("nopanic", "retry", attempts=3), note="no budget"),
+    Peer("grit", _attribute("grit", "retry", tries=3), note="no budget, no deadline"),
+    Peer("resilix", lambda: import_module("resilix").protect.when(Exception, retry=3), note="no budget"),  # type: ignore[no-any-return]
+    Peer("pyresilience", lambda: _pyresilience(retry={}), note="no budget"),
+    Peer("backoff", _backoff, note="no budget"),
+    Peer("stamina", _stamina, note="no budget"),
+    Peer("tenacity", _tenacity, note="no budget"),
+    Peer("interlock", lambda: _interlock(lambda build: build.retry(attempts=3)), note="is tenacity"),
+    Peer("hyx", _attribute("hyx.retry", "retry", attempts=3), sync=False, note="no budget, shared back-off"),
+)
+
+TIME_BREAKER = (
+    Peer("nopanic", _nopanic_breaker, same=True),
+    Peer("interlock, time", lambda: _interlock_breaker("time").__call__, same=True),  # type: ignore[no-any-return]
+    Peer("resilix, window", lambda: _resilix(window=10.0), note="failures in a window, no rate"),
+    Peer("resilix", _resilix, note="failures in a row only"),
+    Peer("grit", _grit_breaker, note="failures in a row only"),
+    Peer("circuitbreaker", _circuitbreaker, note="failures in a row only, no lock"),
+    Peer("pybreaker", _pybreaker, asynchronous=False, note="failures in a row only, serialises"),
+    Peer("pyresilience", lambda: _pyresilience(circuit_breaker={"recovery_timeout": OPEN_SECONDS}), note="in a row only"),
+    Peer("hyx", _hyx_breaker, sync=False, note="failures in a row only"),
+)
+
+COUNT_BREAKER = (
+    Peer(
+        "pyresilience, window",
+        lambda: _pyresilience(circuit_breaker={"sliding_window_size": 100, "minimum_calls": 10, "recovery_timeout": OPEN_SECONDS}),
+        same=True,
+    ),
+    Peer("interlock, count", lambda: _interlock_breaker("count").__call__, same=True),  # type: ignore[no-any-return]
+)
+
+BULKHEAD = (
+    Peer("nopanic", _attribute("nopanic", "bulkhead", 10), same=True),
+    Peer("resilix", lambda: import_module("resilix").protect.bulkhead(10, wait=False), same=True),  # type: ignore[no-any-return]
+    Peer("grit", _attribute("grit", "bulkhead", 10), same=True),
+    Peer("pyresilience", lambda: _pyresilience(bulkhead={"max_concurrent": 10}), same=True),
+    Peer("interlock", lambda: _interlock(lambda build: build.bulkhead(10)), same=True),
+    Peer("hyx", _attribute("hyx.bulkhead", "bulkhead", 10, 10), sync=False, same=True),
+    Peer("threading.Semaphore", semaphore, asynchronous=False, note="waits without bound"),
+    Peer("asyncio.Semaphore", async_semaphore, sync=False, note="waits without bound, one loop"),
+)
+
+FALLBACK = (
+    Peer("nopanic", _attribute("nopanic", "fallback", 0), same=True),
+    Peer("grit", _attribute("grit", "fallback", value=0), same=True),
+    Peer("resilix", lambda: import_module("resilix").protect.when(Exception, return_=0), same=True),  # type: ignore[no-any-return]
+    Peer("pyresilience", lambda: _pyresilience(fallback={"handler": 0}), same=True),
+    Peer("interlock", lambda: _interlock(lambda build: build.fallback(lambda _: 0)), same=True),
+)
