@@ -189,22 +189,22 @@ def _attribute(module: str, name: str, *args: Any, **kwargs: Any) -> Callable[[]
     return guard
 
 
-def _no_wait(fn: Callable[[], Any]) -> Guard:
-    made: Guard = fn()
-    return made
+def _protect(name: str, *args: Any, **kwargs: Any) -> Callable[[], Guard]:
+    """resilix: ``protect.name(*args, **kwargs)``, once it is wanted."""
+
+    def guard() -> Guard:
+        made: Guard = getattr(import_module("resilix").protect, name)(*args, **kwargs)
+        return made
+
+    return guard
 
 
 RETRY = (
     Peer("nopanic + budget", _nopanic_budgeted, same=True),
-    Peer(
-        "pyresilience + budget",
-        lambda: _pyresilience(retry={}, retry_budget={}),
-        note="budget of absolute tokens",
-        same=True,
-    ),
+    Peer("pyresilience + budget", lambda: _pyresilience(retry={}, retry_budget={}), note="absolute budget"),
     Peer("nopanic", _attribute("nopanic", "retry", attempts=3), note="no budget"),
     Peer("grit", _attribute("grit", "retry", tries=3), note="no budget, no deadline"),
-    Peer("resilix", lambda: import_module("resilix").protect.when(Exception, retry=3), note="no budget"),  # type: ignore[no-any-return]
+    Peer("resilix", _protect("when", Exception, retry=3), note="no budget"),
     Peer("pyresilience", lambda: _pyresilience(retry={}), note="no budget"),
     Peer("backoff", _backoff, note="no budget"),
     Peer("stamina", _stamina, note="no budget"),
@@ -215,7 +215,7 @@ RETRY = (
 
 TIME_BREAKER = (
     Peer("nopanic", _nopanic_breaker, same=True),
-    Peer("interlock, time", lambda: _interlock_breaker("time").__call__, same=True),  # type: ignore[no-any-return]
+    Peer("interlock, time", lambda: _interlock_breaker("time"), same=True),
     Peer("resilix, window", lambda: _resilix(window=10.0), note="failures in a window, no rate"),
     Peer("resilix", _resilix, note="failures in a row only"),
     Peer("grit", _grit_breaker, note="failures in a row only"),
@@ -231,24 +231,126 @@ COUNT_BREAKER = (
         lambda: _pyresilience(circuit_breaker={"sliding_window_size": 100, "minimum_calls": 10, "recovery_timeout": OPEN_SECONDS}),
         same=True,
     ),
-    Peer("interlock, count", lambda: _interlock_breaker("count").__call__, same=True),  # type: ignore[no-any-return]
+    Peer("interlock, count", lambda: _interlock_breaker("count"), same=True),
 )
 
 BULKHEAD = (
     Peer("nopanic", _attribute("nopanic", "bulkhead", 10), same=True),
-    Peer("resilix", lambda: import_module("resilix").protect.bulkhead(10, wait=False), same=True),  # type: ignore[no-any-return]
+    Peer("resilix", _protect("bulkhead", 10, wait=False), same=True),
     Peer("grit", _attribute("grit", "bulkhead", 10), same=True),
     Peer("pyresilience", lambda: _pyresilience(bulkhead={"max_concurrent": 10}), same=True),
     Peer("interlock", lambda: _interlock(lambda build: build.bulkhead(10)), same=True),
     Peer("hyx", _attribute("hyx.bulkhead", "bulkhead", 10, 10), sync=False, same=True),
-    Peer("threading.Semaphore", semaphore, asynchronous=False, note="waits without bound"),
-    Peer("asyncio.Semaphore", async_semaphore, sync=False, note="waits without bound, one loop"),
 )
 
 FALLBACK = (
     Peer("nopanic", _attribute("nopanic", "fallback", 0), same=True),
     Peer("grit", _attribute("grit", "fallback", value=0), same=True),
-    Peer("resilix", lambda: import_module("resilix").protect.when(Exception, return_=0), same=True),  # type: ignore[no-any-return]
+    Peer("resilix", _protect("when", Exception, return_=0), same=True),
     Peer("pyresilience", lambda: _pyresilience(fallback={"handler": 0}), same=True),
     Peer("interlock", lambda: _interlock(lambda build: build.fallback(lambda _: 0)), same=True),
 )
+
+TIMEOUT = (
+    Peer("nopanic", _attribute("nopanic", "timeout", 1.0), same=True),
+    Peer("pyresilience", lambda: _pyresilience(timeout={"seconds": 1.0}), note="4 threads a function; loses context"),
+    Peer("interlock", lambda: _interlock(lambda build: build.timeout(1.0)), note="sync: thread a call, loses context"),
+    Peer("func_timeout", lambda: _func_timeout, asynchronous=False, note="thread a call, loses context"),
+    Peer("grit", _attribute("grit", "timeout", 1.0), sync=False, note="wait_for"),
+    Peer("resilix", _protect("timeout", 1.0), sync=False),
+    Peer("hyx", _attribute("hyx.timeout", "timeout", 1.0), sync=False, note="wait_for"),
+)
+
+
+def _func_timeout(fn: Fn) -> Fn:
+    run = import_module("func_timeout").func_timeout
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        return run(1.0, fn, args, kwargs)
+
+    return guarded
+
+
+def _nopanic_stack(*, budget: bool, timeout: bool = False) -> Guard:
+    nopanic = import_module("nopanic")
+    retry = _nopanic_budgeted() if budget else nopanic.retry(attempts=3)
+    policies = [retry, _nopanic_breaker(), nopanic.bulkhead(10)]
+    guard: Guard = nopanic.compose(*policies, *([nopanic.timeout(1.0)] if timeout else []))
+    return guard
+
+
+def _grit_stack(*, timeout: bool = False) -> Guard:
+    grit = import_module("grit")
+    layers = [grit.retry(tries=3), _grit_breaker(), grit.bulkhead(10)]
+    guard: Guard = grit.policy(*layers, *([grit.timeout(1.0)] if timeout else []))
+    return guard
+
+
+def _pyresilience_stack(**more: Any) -> Guard:
+    window = {"sliding_window_size": 100, "minimum_calls": 10, "recovery_timeout": OPEN_SECONDS}
+    return _pyresilience(retry={}, circuit_breaker=window, bulkhead={"max_concurrent": 10}, **more)
+
+
+def _resilix_stack(*, timeout: bool = False) -> Guard:
+    parts = [_protect("when", Exception, retry=3)(), _resilix(), _protect("bulkhead", 10, wait=False)()]
+    return stacked(*parts, *([_protect("timeout", 1.0)()] if timeout else []))
+
+
+def _interlock_stack(*, timeout: bool = False) -> Guard:
+    def build(builder: Any) -> Any:
+        three = builder.retry(attempts=3).circuit_breaker(_interlock_breaker("time")).bulkhead(10)
+        return three.timeout(1.0) if timeout else three
+
+    return _interlock(build)
+
+
+def _hyx_stack() -> Guard:
+    timeout = import_module("hyx.timeout").timeout(1.0)
+    bulkhead = import_module("hyx.bulkhead").bulkhead(10, 10)
+    return stacked(import_module("hyx.retry").retry(attempts=3), _hyx_breaker(), bulkhead, timeout)
+
+
+THREE = (
+    Peer("nopanic + budget", lambda: _nopanic_stack(budget=True), same=True),
+    Peer("nopanic", lambda: _nopanic_stack(budget=False), note="no budget"),
+    Peer("grit", _grit_stack, note="no budget, failures in a row only"),
+    Peer("pyresilience", _pyresilience_stack, note="no budget"),
+    Peer("resilix", _resilix_stack, note="no budget, failures in a row only"),
+    Peer("interlock", _interlock_stack, note="no budget"),
+    Peer(
+        "tenacity + pybreaker + Semaphore",
+        lambda: stacked(_tenacity(), _pybreaker(), semaphore()),
+        asynchronous=False,
+        note="no budget, serialises",
+    ),
+    Peer(
+        "stamina + circuitbreaker + Semaphore",
+        lambda: stacked(_stamina(), _circuitbreaker(), semaphore()),
+        asynchronous=False,
+        note="no budget, failures in a row only",
+    ),
+)
+"""Retry around a breaker around a bulkhead."""
+
+FOUR = (
+    Peer("nopanic + budget", lambda: _nopanic_stack(budget=True, timeout=True), same=True),
+    Peer("nopanic", lambda: _nopanic_stack(budget=False, timeout=True), note="no budget"),
+    Peer("grit", lambda: _grit_stack(timeout=True), note="no budget, failures in a row only"),
+    Peer("pyresilience", lambda: _pyresilience_stack(timeout={"seconds": 1.0}), note="no budget"),
+    Peer("resilix", lambda: _resilix_stack(timeout=True), sync=False, note="no budget, failures in a row only"),
+    Peer("interlock", lambda: _interlock_stack(timeout=True), note="no budget"),
+    Peer("hyx", _hyx_stack, sync=False, note="no budget, failures in a row only"),
+    Peer(
+        "tenacity + circuitbreaker + asyncio",
+        lambda: stacked(_tenacity(), _circuitbreaker(), async_semaphore(), asyncio_timeout()),
+        sync=False,
+        note="no budget, failures in a row only",
+    ),
+    Peer(
+        "stamina + circuitbreaker + asyncio",
+        lambda: stacked(_stamina(), _circuitbreaker(), async_semaphore(), asyncio_timeout()),
+        sync=False,
+        note="no budget, failures in a row only",
+    ),
+)
+"""The same with a timeout inside."""

@@ -47,7 +47,7 @@ Predict = Callable[[Request], Array]
 
 
 def train() -> tuple[Any, Any, Array, Array]:
-    """A good and a small model, trained on half of scikit-learn's digits; and the other half, to ask about."""
+    """A good and a small model trained on half of scikit-learn's digits; the other half, to ask about."""
     from sklearn.datasets import load_digits
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.model_selection import train_test_split
@@ -61,7 +61,7 @@ def train() -> tuple[Any, Any, Array, Array]:
     small = LinearDiscriminantAnalysis().fit(seen, seen_digits)
     print(f"The model, a support vector machine: {good.score(unseen, unseen_digits):.1%} right")
     print(f"The fallback, a linear model:        {small.score(unseen, unseen_digits):.1%} right")
-    print(f"on {len(unseen)} handwritten digits that neither has seen.\n")
+    print(f"on {len(unseen)} handwritten digits that neither has seen.\n", flush=True)
     return good, small, unseen, unseen_digits
 
 
@@ -80,11 +80,11 @@ def scores_of(model: Any) -> Predict:
 def protect(small_model: Predict) -> Pipeline:
     """What stands between the callers and the backend, outermost first."""
     return Pipeline(
-        Fallback(small_model),  # when all else fails: a smaller model's answer, marked as degraded
+        Fallback(small_model),  # when all else fails: the small model's answer, marked as degraded
         Retry(attempts=3, backoff=Backoff(base=0.02)),  # blips pass
         CircuitBreaker(
             open_seconds=0.5, open_seconds_max=1.0
-        ),  # leave a dead backend alone, look in now and then
+        ),  # leave a dead backend alone, look in at times
         Bulkhead(16),  # no more than this many calls inside, the hung ones included
         Timeout(0.25),  # nobody waits longer than this for one attempt
     )
@@ -215,9 +215,8 @@ def main() -> None:
     report.show_table(*scores)
     spans = report.breaker_spans(happened, began, options.seconds)
     report.draw(options.out, {"naked": naked.replies, "guarded": guarded.replies}, trace.outage, spans)
-    print(
-        f"The backend was down from {trace.outage[0]:.1f} s to {trace.outage[1]:.1f} s. Plot: {options.out}"
-    )
+    print("The backend was down from {:.1f} s to {:.1f} s.".format(*trace.outage))
+    print(f"The plot is in {options.out}")
 
 
 if __name__ == "__main__":

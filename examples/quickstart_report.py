@@ -225,15 +225,17 @@ def _timeline(axis: Any, replies: Sequence[Reply], outage: tuple[float, float], 
 
 def _breaker(axis: Any, spans: Sequence[tuple[str, float, float]], seconds: float) -> None:
     """One bar, coloured by state; a half-open breaker lets one call through, which shows as a line."""
-    looks = {"closed": ("#DDDDDD", "black"), "open": ("#882255", "white"), "half_open": ("black", "white")}
     for state, begins, lasts in spans:
-        fill, ink = looks[state]
-        axis.broken_barh([(begins, lasts)], (0, 1), color=fill, edgecolor=fill, lw=2)
-        if lasts > seconds / 30:
+        if state == State.HALF_OPEN:
+            axis.axvline(begins, color="white", lw=2.5)
+            continue
+        fill, ink = ("#DDDDDD", "black") if state == State.CLOSED else ("#882255", "white")
+        axis.broken_barh([(begins, lasts)], (0, 1), color=fill)
+        if lasts > seconds / 25:
             axis.text(begins + lasts / 2, 0.47, state, ha="center", va="center", color=ink)
     axis.set(xlim=(0, np.ceil(seconds)), ylim=(0, 1), yticks=[])
     axis.set_xlabel(
-        "seconds; requests are drawn where they arrive, black lines in the breaker's bar are probes"
+        "seconds; requests are drawn where they arrive; white lines in the breaker's bar are probes"
     )
     axis.set_ylabel("breaker", rotation=0, ha="right", va="center")
 

@@ -27,29 +27,31 @@ from ._policy import Policy
 Step = Callable[[Call], Any]
 
 
-def bind_blocking(policy: Policy, proceed: Step) -> Step | None:
-    """*policy* around *proceed* as a plain function; None where no twin can be derived."""
+def bind_blocking(policy: Policy, proceed: Step, *, copied: bool = True) -> Step | None:
+    """*policy* around *proceed* as a plain function; None where no twin can be derived.
+
+    Args:
+        policy: The policy.
+        proceed: The step inside it.
+        copied: Give the place a code object of its own, which is worth it where it is used often.
+    """
     twin = _twin(_body_of(policy), False)
-    return None if twin is None else _close(twin, policy, proceed)
+    return None if twin is None else _close(twin, policy, proceed, copied=copied)
 
 
-def bind_once(policy: Policy, proceed: Step) -> Step | None:
-    """Like :func:`bind_blocking`, for a place that is used once: nothing is copied."""
-    twin = _twin(_body_of(policy), False)
-    return None if twin is None else _close(twin, policy, proceed, copied=False)
-
-
-def bind_suspending(policy: Policy, proceed: Step) -> Step:
+def bind_suspending(policy: Policy, proceed: Step, *, copied: bool = True) -> Step:
     """*policy* around *proceed* as a coroutine function."""
     twin = _twin(_body_of(policy), True)
-    return functools.partial(policy.around, proceed) if twin is None else _close(twin, policy, proceed)
+    if twin is None:
+        return functools.partial(policy.around, proceed)
+    return _close(twin, policy, proceed, copied=copied)
 
 
 def _body_of(policy: Policy) -> Any:
     return getattr(type(policy).around, "__func__", type(policy).around)
 
 
-def _close(twin: types.FunctionType, policy: Policy, proceed: Step, *, copied: bool = True) -> Step:
+def _close(twin: types.FunctionType, policy: Policy, proceed: Step, *, copied: bool) -> Step:
     """A function of its own, closed over *policy* and *proceed*.
 
     Its code object is a copy: the interpreter specialises the call of ``proceed`` for each code object,

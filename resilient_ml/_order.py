@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -12,6 +14,17 @@ _RETRY_LIBRARIES = ("tenacity", "stamina", "backoff", "retrying", "retry", "redr
 
 class PolicyOrderWarning(UserWarning):
     """A pipeline whose order is known to hurt."""
+
+
+def warn(complaint: str) -> None:
+    """Warn where the user's code is, however deep in this package the order was found out."""
+    depth = 2
+    frame = sys._getframe(1)
+    package = __name__.partition(".")[0]
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        frame = frame.f_back
+        depth += 1
+    warnings.warn(complaint, PolicyOrderWarning, stacklevel=depth)
 
 
 def complaints(policies: Sequence[Policy]) -> Iterator[str]:

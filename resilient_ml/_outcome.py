@@ -9,7 +9,7 @@ from .kinds import Kind
 
 T = TypeVar("T")
 
-Status = Literal["ok", "failed", "rejected", "cancelled"]
+Status = Literal["ok", "failed", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,11 @@ class Outcome(Generic[T]):
     """How a call ended.
 
     Attributes:
-        status: ``ok``, ``failed``, ``rejected`` (never reached the model) or ``cancelled``.
+        status: ``ok``, ``failed`` or ``rejected`` (never reached the model). A cancelled call has no outcome:
+            cancellation passes through.
         value: The answer; None unless ``ok``.
         error: What was raised; None when ``ok``.
-        kind: The kind of the failure; None when ``ok`` or ``cancelled``.
+        kind: The kind of the failure; None when ``ok``.
         served_by: The name of the function or fallback value that answered; None when none did.
         degraded: Whether the answer came from a fallback.
         attempts: Every call of user code, in order.

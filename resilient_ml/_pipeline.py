@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-import warnings
 import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, TypeVar, overload
@@ -78,9 +77,11 @@ class Pipeline:
 
     def __init__(self, *policies: Policy | Pipeline, name: str | None = None) -> None:
         flat: list[Policy] = []
+        known: set[str] = set()
         for policy in policies:
             if isinstance(policy, Pipeline):
                 flat.extend(policy.policies)
+                known.update(policy.complaints)
             elif isinstance(policy, Policy):
                 flat.append(policy)
             else:
@@ -92,8 +93,10 @@ class Pipeline:
         self.name = name
         self._chains: dict[object, Any] = {}
         self._joined: weakref.WeakKeyDictionary[Pipeline, Pipeline] = weakref.WeakKeyDictionary()
-        for complaint in _order.complaints(self.policies):
-            warnings.warn(complaint, _order.PolicyOrderWarning, stacklevel=2)
+        self.complaints: tuple[str, ...] = tuple(_order.complaints(self.policies))
+        for complaint in self.complaints:
+            if complaint not in known:  # each once, however many decorators are stacked
+                _order.warn(complaint)
 
     # -- guarding a callable -------------------------------------------------------------------------------
 
@@ -119,7 +122,7 @@ class Pipeline:
             return functools.partialmethod(self._guard(fn.func, colour), *fn.args, **fn.keywords)
         inner = guard_of(fn)
         if inner is not None:
-            return Pipeline(*self.policies, *inner.pipeline.policies)._guard(inner.fn, colour)
+            return Pipeline(self, inner.pipeline)._guard(inner.fn, colour)
         target = target_of(fn, colour)
         self._accept(target)
         for policy in self.policies:
@@ -152,7 +155,7 @@ class Pipeline:
         if any(policy.role == "retry" for policy in self.policies):
             library = _order.foreign_retry(target.fn)
             if library is not None:
-                warnings.warn(_order.foreign_complaint(library), _order.PolicyOrderWarning, stacklevel=5)
+                _order.warn(_order.foreign_complaint(library))
 
     # -- calling through -----------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from typing import Any
 from .._ambient import AMBIENT
 from .._call import NEVER, Call, call_type
 from .._colour import Target, name_of
-from .._derive import Step, bind_once, bind_suspending
+from .._derive import Step, bind_blocking, bind_suspending
 from .._policy import Policy
 from ..kinds import kind_of
 from .leaf import UNFINISHED, abandon, check_room, expired, unfinished
@@ -126,7 +126,7 @@ class Blocking:
 
     def run(self, policy: Policy, proceed: Step, call: Call) -> Any:
         """Run *policy*'s body around *proceed*."""
-        step = bind_once(policy, proceed)
+        step = bind_blocking(policy, proceed, copied=False)
         if step is None:
             return complete(bind_suspending(policy, as_coroutine(proceed))(call), policy.name)
         return step(call)
@@ -159,7 +159,7 @@ class BlockingCoroutines:
 
     async def run(self, policy: Policy, proceed: Step, call: Call) -> Any:
         """Run *policy*'s body around *proceed*."""
-        return await bind_suspending(policy, proceed)(call)
+        return await bind_suspending(policy, proceed, copied=False)(call)
 
 
 def _instead(call: Call, target: Target, run: Step) -> Any:

@@ -219,7 +219,7 @@ class Suspending:
 
     async def run(self, policy: Policy, proceed: Step, call: Call) -> Any:
         """Run *policy*'s body around *proceed*."""
-        return await bind_suspending(policy, proceed)(call)
+        return await bind_suspending(policy, proceed, copied=False)(call)
 
 
 AsyncCall = call_type("AsyncCall", Suspending(), time.monotonic)

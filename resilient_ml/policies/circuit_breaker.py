@@ -198,7 +198,12 @@ class CircuitBreaker(Policy):
     def _failed(self, permit: Permit, error: Exception, call: Call, began: float) -> None:
         """Record a failure, or give the permit back if the error says nothing about the model."""
         kind = kind_of(error)
-        if isinstance(error, Rejected) or not self._counts(error, kind):
+        try:
+            counted = not isinstance(error, Rejected) and self._counts(error, kind)
+        except BaseException:  # the user's predicate
+            permit.abandon()
+            raise
+        if not counted:
             permit.abandon()
             return
         now = call.now()
