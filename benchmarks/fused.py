@@ -1,13 +1,13 @@
 """The same work fused by hand: what a careful engineer would write into one function, were there no library.
 
-Each guard here is one function around the user's own, and does all that ours does on the way through: it reads
-the ambient deadline, earns for the retry budget, reads the breaker's state and records the outcome in the same
-window, takes and gives back a seat, refuses a result that is no result yet, and ends by the deadline. What differs
-is what a library cannot do without: no object for the call, no function for each policy, no policies as arguments.
+Each guard here is one function around the user's own, and does all that ours does on the way through:
+it reads the ambient deadline, earns for the retry budget, reads the breaker's state and records the outcome
+in the same window, takes and gives back a seat, refuses a result that is no result yet, and keeps a deadline.
+What differs is what a library cannot do without: no object for the call, no function for each policy.
 
-State is kept in the same objects as ours (``RetryBudget``, ``BreakerMachine`` with its windows), read in line; the
-seats are a bare deque. What happens after a failure, or while the breaker is not closed, is in functions of its
-own: no benchmark of the happy path gets there, and ``tests/test_benchmarks.py`` shows that it works.
+State is kept in the same objects as ours (``RetryBudget``, ``BreakerMachine`` and its windows), read in line;
+the seats are a bare deque. What happens after a failure, or while the breaker is not closed, is in functions
+of its own: no benchmark gets there, and ``tests/test_benchmarks.py`` shows that it works.
 Coroutine functions are in ``fused_async.py``, the timeout on a worker thread in ``fused_worker.py``.
 """
 
@@ -25,8 +25,10 @@ from typing import Any
 
 from resilient_ml import Backoff, BulkheadFull, CircuitOpen, DeadlineExceeded, Rejected, RetryBudget, kind_of
 from resilient_ml._ambient import AMBIENT
-from resilient_ml.machines.breaker import BreakerMachine, Permit
+from resilient_ml.machines.breaker import BreakerMachine
+from resilient_ml.machines.breaker_permits import Permit
 from resilient_ml.machines.breaker_rules import Refusal, Rules
+from resilient_ml.machines.bulkhead import BulkheadMachine
 
 Fn = Callable[..., Any]
 
@@ -198,7 +200,45 @@ def three(fn: Fn, *, limit: int = 10, window_calls: int | None = None) -> Fn:
     return guarded
 
 
-# -- off the happy path ----------------------------------------------------------------------------------------
+def three_by_methods(fn: Fn) -> Fn:
+    """:func:`three` with the machines' methods called: what ours adds to this is how it composes."""
+    budget = RetryBudget()
+    machine = BreakerMachine(Rules())
+    seats = BulkheadMachine(10, 0)
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        deadline = _ambient()
+        budget.earn()
+        attempt = 1
+        while True:
+            try:
+                permit = machine.closed or admit(machine)
+                try:
+                    taken = seats.take()
+                    if taken is None:
+                        raise BulkheadFull("full: 10 calls are inside", policy="fused")
+                    try:
+                        result = fn(*args, **kwargs) if deadline == inf else _by(deadline, fn, args, kwargs)
+                        if type(result) in UNFINISHED:
+                            raise TypeError("returned something that has yet to run")
+                    finally:
+                        seats.give(taken)
+                except BaseException as error:
+                    record(permit, error)
+                    raise
+                permit.succeed(monotonic(), 0.0)
+                return result
+            except Exception as error:
+                delay = pause(error, budget, attempt, deadline)
+                if delay is None:
+                    raise
+            time.sleep(delay)
+            attempt += 1
+
+    return guarded
+
+
+# -- off the happy path -----------------------------------------------------------------------------------
 
 
 def late() -> DeadlineExceeded:

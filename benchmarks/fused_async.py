@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any
 
 from fused import Fn, admit, late, pause, record
+
 from resilient_ml import BulkheadFull, RetryBudget
 from resilient_ml._ambient import AMBIENT
 from resilient_ml._drivers.expiry import timer_of
@@ -119,7 +120,7 @@ def timeout(fn: Fn, *, seconds: float = 1.0) -> Fn:
     return guarded
 
 
-def four(fn: Fn, *, limit: int = 10, seconds: float = 1.0) -> Fn:
+def four(fn: Fn, *, limit: int = 10, seconds: float = 1.0) -> Fn:  # noqa: C901 - fused: that is the point
     """Retry around a breaker around a bulkhead around a timeout."""
     budget = RetryBudget()
     earn = budget.earn

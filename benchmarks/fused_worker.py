@@ -1,4 +1,4 @@
-"""A timeout that returns on time, fused by hand: the handover to a worker thread through two raw locks, in line."""
+"""A timeout that returns on time, fused by hand: handed to a worker thread through two raw locks, in line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 from fused import UNFINISHED, Fn, late
+
 from resilient_ml import LimitExceeded
 from resilient_ml._ambient import AMBIENT
 
@@ -51,7 +52,18 @@ def timeout(fn: Fn, *, seconds: float = 1.0, max_abandoned: int = 64) -> Fn:
 
 
 class _Job:
-    __slots__ = ("args", "context", "deadline", "done", "error", "finished", "fn", "kwargs", "left_in", "result")
+    __slots__ = (
+        "args",
+        "context",
+        "deadline",
+        "done",
+        "error",
+        "finished",
+        "fn",
+        "kwargs",
+        "left_in",
+        "result",
+    )
 
     def __init__(self, fn: Fn, args: tuple[Any, ...], kwargs: dict[str, Any], deadline: float) -> None:
         self.fn = fn
@@ -87,7 +99,7 @@ class _Worker:
             assert job is not None
             try:
                 job.result = job.context.run(job.run)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - handed to the caller
                 job.error = error
             self.idle.append(self)
             job.finished = True

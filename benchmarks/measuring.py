@@ -1,4 +1,4 @@
-"""How a cost is measured on a machine that others load too: many short rounds, and ratios to a neighbour in time.
+"""How a cost is measured on a machine that others load too: many short rounds, and ratios taken side by side.
 
 Each round runs every case once, in shuffled order, and the baseline right before each case. What is reported:
 
@@ -87,7 +87,9 @@ def options(description: str, *, rounds: int = 61, calls: int = 2000) -> Options
     """The command line's ``--rounds``, ``--calls`` and ``--seed``."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=rounds, help=f"rounds to take the median of ({rounds})")
-    parser.add_argument("--calls", type=int, default=calls, help=f"calls of the baseline in a round ({calls})")
+    parser.add_argument(
+        "--calls", type=int, default=calls, help=f"calls of the baseline in a round ({calls})"
+    )
     parser.add_argument("--seed", type=int, default=1, help="seed of the order in each round (1)")
     given = parser.parse_args()
     return Options(max(1, given.rounds), max(1, given.calls), given.seed)
@@ -106,9 +108,11 @@ def awaits_of(runner: asyncio.Runner, fn: Callable[[Any], Awaitable[Any]], clock
 
 
 def own_copy(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """The function *fn* with a code object of its own, which the interpreter specialises apart from others."""
+    """The function *fn* with a code object of its own, which the interpreter specialises on its own."""
     assert isinstance(fn, types.FunctionType)
-    return types.FunctionType(fn.__code__.replace(), fn.__globals__, fn.__name__, fn.__defaults__, fn.__closure__)
+    return types.FunctionType(
+        fn.__code__.replace(), fn.__globals__, fn.__name__, fn.__defaults__, fn.__closure__
+    )
 
 
 def _loop(fn: Callable[[Any], Any], calls: int, clock: Clock) -> int:
@@ -165,4 +169,6 @@ def _share(batch: Batch, typical: int, calls: int) -> int:
 
 def renamed(results: Sequence[Result], **names: str) -> list[Result]:
     """*results* under other names."""
-    return [replace(one, case=replace(one.case, name=names.get(one.case.name, one.case.name))) for one in results]
+    return [
+        replace(one, case=replace(one.case, name=names.get(one.case.name, one.case.name))) for one in results
+    ]

@@ -1,40 +1,26 @@
-"""What a plain call costs: each policy, and three stacked, against a closure, the same fused by hand, and the peers.
+"""What a plain call costs: each policy, and three stacked, against a closure, the same by hand, and peers.
 
-    python benchmarks/overhead_sync.py
+Run it with ``python benchmarks/overhead_sync.py``.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import fused
+from comparison import closure, compare, identity
 from measuring import Case, Options, calls_of, measure, options
-from peers import BULKHEAD, COUNT_BREAKER, FALLBACK, RETRY, THREE, TIME_BREAKER, Fn, Peer, semaphore
+from peers import BULKHEAD, COUNT_BREAKER, FALLBACK, RETRY, THREE, TIME_BREAKER, Fn, Guard, Peer, semaphore
 from tables import Figure, report
 
 from resilient_ml import Bulkhead, CircuitBreaker, Fallback, Pipeline, Retry, Timeout
 
-Guard = Callable[[Fn], Fn]
-
-
-def identity(x: Any) -> Any:
-    """What is guarded."""
-    return x
-
-
-def closure(fn: Fn) -> Fn:
-    """The least that any decorator costs."""
-
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return fn(*args, **kwargs)
-
-    return wrapper
-
 
 def two_locks(fn: Fn) -> Fn:
-    """A closure that takes two uncontended locks in turn: what a policy that locks on the happy path begins with."""
+    """A closure that takes an uncontended lock twice: where a breaker that locks on the happy path begins."""
     lock = threading.Lock()
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -48,61 +34,37 @@ def two_locks(fn: Fn) -> Fn:
     return wrapper
 
 
-def cases(ours: dict[str, Guard], by_hand: dict[str, Guard], peers: Sequence[Peer], *others: Case) -> list[Case]:
-    """All that guard the same way."""
-    found = [Case(name, calls_of(guard(identity)), "ours") for name, guard in ours.items()]
-    found += [Case(name, calls_of(guard(identity)), "fused") for name, guard in by_hand.items()]
-    for peer in peers:
-        if peer.sync:
-            made = peer.make(identity)
-            batch = None if made is None else calls_of(made)
-            found.append(Case(peer.name, batch, "peer", peer.same, peer.note))
-    return [*found, *others]
+def claims() -> Iterator[tuple[str, float | None, list[Case]]]:
+    """Each figure: its name, its goal and its cases."""
+    yield "retry", 3, against(Retry(3), fused.retry, RETRY, {"ours, budget=None": Retry(3, budget=None)})
+    yield (
+        "breaker, time window",
+        5,
+        against(CircuitBreaker(), fused.breaker, TIME_BREAKER, {"two locks": two_locks}),
+    )
+    counting = partial(fused.breaker, window_calls=100)
+    yield "breaker, count window", 5, against(CircuitBreaker(window_calls=100), counting, COUNT_BREAKER)
+    yield "bulkhead", 6, against(Bulkhead(10), fused.bulkhead, BULKHEAD, {"threading.Semaphore": semaphore()})
+    yield "fallback", None, against(Fallback(0), fused.fallback, FALLBACK)
+    yield "timeout, late_only", None, against(Timeout(1.0, late_only=True), fused.late_only)
+    by_time = Pipeline(Retry(3), CircuitBreaker(), Bulkhead(10))
+    others = {"fused, through the machines' methods": fused.three_by_methods}
+    yield "retry + breaker (time) + bulkhead", 12, against(by_time, fused.three, THREE, others)
+    by_count = Pipeline(Retry(3), CircuitBreaker(window_calls=100), Bulkhead(10))
+    yield "retry + breaker (count) + bulkhead", 12, against(by_count, partial(fused.three, window_calls=100))
 
 
-def claims() -> dict[str, tuple[float | None, list[Case]]]:
-    """Each figure: its goal and its cases."""
-    hand = "fused by hand"
-    budgetless = Case("ours, budget=None", calls_of(Retry(3, budget=None)(identity)))
-    locks = Case("closure + two locks", calls_of(two_locks(identity)))
-    seats = Case("threading.Semaphore", calls_of(semaphore()(identity)), note="waits without bound")
-    return {
-        "retry": (3, cases({"ours": Retry(3)}, {hand: fused.retry}, RETRY, budgetless)),
-        "breaker, time window": (
-            5,
-            cases({"ours": CircuitBreaker()}, {hand: fused.breaker}, TIME_BREAKER, locks),
-        ),
-        "breaker, count window": (
-            5,
-            cases(
-                {"ours": CircuitBreaker(window_calls=100)},
-                {hand: lambda fn: fused.breaker(fn, window_calls=100)},
-                COUNT_BREAKER,
-            ),
-        ),
-        "bulkhead": (6, cases({"ours": Bulkhead(10)}, {hand: fused.bulkhead}, BULKHEAD, seats)),
-        "fallback": (None, cases({"ours": Fallback(0)}, {hand: fused.fallback}, FALLBACK)),
-        "timeout, late_only": (None, cases({"ours": Timeout(1.0, late_only=True)}, {hand: fused.late_only}, ())),
-        "retry + breaker (time) + bulkhead": (
-            12,
-            cases({"ours": Pipeline(Retry(3), CircuitBreaker(), Bulkhead(10))}, {hand: fused.three}, THREE),
-        ),
-        "retry + breaker (count) + bulkhead": (
-            12,
-            cases(
-                {"ours": Pipeline(Retry(3), CircuitBreaker(window_calls=100), Bulkhead(10))},
-                {hand: lambda fn: fused.three(fn, window_calls=100)},
-                (),
-            ),
-        ),
-    }
+def against(
+    ours: Guard, by_hand: Guard, peers: tuple[Peer, ...] = (), others: Mapping[str, Guard] | None = None
+) -> list[Case]:
+    """The cases of one figure, around a plain function."""
+    return compare(identity, calls_of, ours, by_hand, [peer for peer in peers if peer.sync], others)
 
 
 def main(how: Options) -> None:
     """Measure and print."""
     base = Case("closure", calls_of(closure(identity)))
-    figures = [Figure(name, measure(base, them, how), goal) for name, (goal, them) in claims().items()]
-    report("A plain call", figures)
+    report("A plain call", [Figure(name, measure(base, cases, how), goal) for name, goal, cases in claims()])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The peers: how each library guards a function, configured as near to ours as it goes.
 
-Each entry imports its library only when it is made, so that a library which is not installed is listed as absent.
+Each entry imports its library only when it is made, so that one which is not installed is listed as absent.
 All of these decorators see for themselves whether a function is plain or a coroutine function.
 """
 
@@ -62,7 +62,9 @@ def _interlock(build: Callable[[Any], Any]) -> Guard:
 def _interlock_breaker(window: str) -> Any:
     interlock = import_module("interlock")
     kind = interlock.WindowType.TIME_BASED if window == "time" else interlock.WindowType.COUNT_BASED
-    config = interlock.Config(window_type=kind, window_size=10 if window == "time" else 100, wait_duration_in_open=OPEN_SECONDS)
+    config = interlock.Config(
+        window_type=kind, window_size=10 if window == "time" else 100, wait_duration_in_open=OPEN_SECONDS
+    )
     return interlock.CircuitBreaker(name=f"benchmark, {window} window", config=config)
 
 
@@ -108,7 +110,9 @@ def _nopanic_budgeted() -> Guard:
 
 
 def _nopanic_breaker() -> Guard:
-    guard: Guard = import_module("nopanic").circuit_breaker(reset_timeout=OPEN_SECONDS, window=10.0, min_calls=10)
+    guard: Guard = import_module("nopanic").circuit_breaker(
+        reset_timeout=OPEN_SECONDS, window=10.0, min_calls=10
+    )
     return guard
 
 
@@ -119,12 +123,16 @@ def _pybreaker() -> Guard:
 
 def _circuitbreaker() -> Guard:
     # Every one of these is registered by name for good, and needs its own.
-    guard: Guard = import_module("circuitbreaker").CircuitBreaker(failure_threshold=10, recovery_timeout=int(OPEN_SECONDS))
+    guard: Guard = import_module("circuitbreaker").CircuitBreaker(
+        failure_threshold=10, recovery_timeout=int(OPEN_SECONDS)
+    )
     return guard
 
 
 def _resilix(**settings: Any) -> Guard:
-    guard: Guard = import_module("resilix").CircuitBreaker(failures=10, reset_timeout=OPEN_SECONDS, **settings)
+    guard: Guard = import_module("resilix").CircuitBreaker(
+        failures=10, reset_timeout=OPEN_SECONDS, **settings
+    )
     return guard
 
 
@@ -134,7 +142,9 @@ def _grit_breaker() -> Guard:
 
 
 def _hyx_breaker() -> Guard:
-    guard: Guard = import_module("hyx.circuitbreaker").consecutive_breaker(failure_threshold=10, recovery_time_secs=OPEN_SECONDS)
+    guard: Guard = import_module("hyx.circuitbreaker").consecutive_breaker(
+        failure_threshold=10, recovery_time_secs=OPEN_SECONDS
+    )
     return guard
 
 
@@ -221,14 +231,24 @@ TIME_BREAKER = (
     Peer("grit", _grit_breaker, note="failures in a row only"),
     Peer("circuitbreaker", _circuitbreaker, note="failures in a row only, no lock"),
     Peer("pybreaker", _pybreaker, asynchronous=False, note="failures in a row only, serialises"),
-    Peer("pyresilience", lambda: _pyresilience(circuit_breaker={"recovery_timeout": OPEN_SECONDS}), note="in a row only"),
+    Peer(
+        "pyresilience",
+        lambda: _pyresilience(circuit_breaker={"recovery_timeout": OPEN_SECONDS}),
+        note="in a row only",
+    ),
     Peer("hyx", _hyx_breaker, sync=False, note="failures in a row only"),
 )
 
 COUNT_BREAKER = (
     Peer(
         "pyresilience, window",
-        lambda: _pyresilience(circuit_breaker={"sliding_window_size": 100, "minimum_calls": 10, "recovery_timeout": OPEN_SECONDS}),
+        lambda: _pyresilience(
+            circuit_breaker={
+                "sliding_window_size": 100,
+                "minimum_calls": 10,
+                "recovery_timeout": OPEN_SECONDS,
+            }
+        ),
         same=True,
     ),
     Peer("interlock, count", lambda: _interlock_breaker("count"), same=True),
@@ -253,8 +273,16 @@ FALLBACK = (
 
 TIMEOUT = (
     Peer("nopanic", _attribute("nopanic", "timeout", 1.0), same=True),
-    Peer("pyresilience", lambda: _pyresilience(timeout={"seconds": 1.0}), note="4 threads a function; loses context"),
-    Peer("interlock", lambda: _interlock(lambda build: build.timeout(1.0)), note="sync: thread a call, loses context"),
+    Peer(
+        "pyresilience",
+        lambda: _pyresilience(timeout={"seconds": 1.0}),
+        note="4 threads a function; loses context",
+    ),
+    Peer(
+        "interlock",
+        lambda: _interlock(lambda build: build.timeout(1.0)),
+        note="sync: thread a call, loses context",
+    ),
     Peer("func_timeout", lambda: _func_timeout, asynchronous=False, note="thread a call, loses context"),
     Peer("grit", _attribute("grit", "timeout", 1.0), sync=False, note="wait_for"),
     Peer("resilix", _protect("timeout", 1.0), sync=False),
@@ -337,7 +365,9 @@ FOUR = (
     Peer("nopanic", lambda: _nopanic_stack(budget=False, timeout=True), note="no budget"),
     Peer("grit", lambda: _grit_stack(timeout=True), note="no budget, failures in a row only"),
     Peer("pyresilience", lambda: _pyresilience_stack(timeout={"seconds": 1.0}), note="no budget"),
-    Peer("resilix", lambda: _resilix_stack(timeout=True), sync=False, note="no budget, failures in a row only"),
+    Peer(
+        "resilix", lambda: _resilix_stack(timeout=True), sync=False, note="no budget, failures in a row only"
+    ),
     Peer("interlock", lambda: _interlock_stack(timeout=True), note="no budget"),
     Peer("hyx", _hyx_stack, sync=False, note="no budget, failures in a row only"),
     Peer(

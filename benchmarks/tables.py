@@ -1,4 +1,4 @@
-"""One table a claim: goal, ours, fused by hand, the peers; with rich where it is installed, else as plain text."""
+"""One table a claim: goal, ours, fused by hand, the peers; by rich where it is installed, else plain text."""
 
 from __future__ import annotations
 
@@ -106,7 +106,8 @@ def _plain(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], righ
 
 def machine() -> str:
     """What this was measured on."""
-    return f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores; {versions()}"
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{python}, {os.cpu_count()} cores; {versions()}"
 
 
 def versions() -> str:
@@ -139,7 +140,13 @@ PEERS = (
 def _times(one: Result | None) -> str:
     if one is None or one.ratio is None:
         return "-"
-    return f"{one.ratio:.2f}" if one.ratio < 10 else f"{one.ratio:.1f}" if one.ratio < 100 else f"{one.ratio:.0f}"
+    return (
+        f"{one.ratio:.2f}"
+        if one.ratio < 10
+        else f"{one.ratio:.1f}"
+        if one.ratio < 100
+        else f"{one.ratio:.0f}"
+    )
 
 
 def _named(one: Result | None) -> str:

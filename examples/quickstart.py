@@ -147,25 +147,21 @@ class Traffic:
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.replies: list[Reply] = []
+        self.clients: list[threading.Thread] = []
         self._guard = guard
         self._predict = predict
         self._began = began
         self._clock = clock
         self._sleep = sleep
         self._line: SimpleQueue[Request] = SimpleQueue()
-        self._clients: list[threading.Thread] = []
 
     def start(self, requests: list[Request], clients: int) -> None:
         """Set the clients to work."""
         for request in requests:
             self._line.put(request)
-        self._clients = [threading.Thread(target=self._serve, daemon=True) for _ in range(clients)]
-        for client in self._clients:
+        self.clients = [threading.Thread(target=self._serve, daemon=True) for _ in range(clients)]
+        for client in self.clients:
             client.start()
-
-    def running(self) -> bool:
-        """Whether a client is still at work."""
-        return any(client.is_alive() for client in self._clients)
 
     def _serve(self) -> None:
         while True:
@@ -189,8 +185,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7, help="whose luck (default 7)")
     parser.add_argument("--out", type=Path, default=Path("quickstart.png"), help="where the plot is written")
     options = parser.parse_args()
-    if options.seconds < 1:
-        parser.error(f"--seconds must be at least 1, got {options.seconds:g}")
+    if not (options.seconds >= 5 and options.seed >= 0 and options.out.resolve().parent.is_dir()):
+        parser.error("--seconds must be at least 5, --seed at least 0, and --out in a folder that exists")
 
     good, small, images, digits = train()
     trace = Trace.draw(options.seed, options.seconds, PER_SECOND)

@@ -92,27 +92,21 @@ def watch(runs: dict[str, Traffic], requests: int, happened: Sequence[events.Eve
     from rich.progress import BarColumn, Progress, TextColumn
 
     console = Console()
-    columns = ("{task.description:<8}", BarColumn(16), "{task.fields[so_far]}")
+    columns = (TextColumn("{task.description:<8}"), BarColumn(16), TextColumn("{task.fields[so_far]}"))
     told = began
-    with Progress(
-        *(TextColumn(c) if isinstance(c, str) else c for c in columns),
-        console=console,
-        disable=not console.is_terminal,
-    ) as progress:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         tasks = {name: progress.add_task(name, total=requests, so_far="") for name in runs}
         running = True
         while running:
-            running = any(run.running() for run in runs.values())
+            running = any(client.is_alive() for run in runs.values() for client in run.clients)
             lines = {name: so_far(run.replies) for name, run in runs.items()}
             lines["guarded"] += f"  breaker {breaker_state(happened)}"
             for name, run in runs.items():
                 progress.update(tasks[name], completed=len(run.replies), so_far=lines[name])
             if not console.is_terminal and time.monotonic() - told >= 4:
                 told = time.monotonic()
-                print(
-                    f"{told - began:3.0f} s  " + "   ".join(f"{n}: {line}" for n, line in lines.items()),
-                    flush=True,
-                )
+                counts = "   ".join(f"{name}: {line}" for name, line in lines.items())
+                print(f"{told - began:3.0f} s  {counts}", flush=True)
             time.sleep(0.1)
 
 
@@ -194,14 +188,8 @@ def draw(
         right = sum(reply.digit == reply.request.digit for reply in replies) / len(replies)
         title = f"{name.capitalize()}: {answered:.1%} of requests answered, {right:.1%} answered right"
         axis.set_title(title, loc="left", weight="bold")
-    axes[0].annotate(
-        "backend down",
-        (sum(outage) / 2, 1),
-        (0, -4),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha="center",
-        va="top",
+    axes[0].text(
+        sum(outage) / 2, 0.98, "backend down", ha="center", va="top", transform=axes[0].get_xaxis_transform()
     )
     _breaker(axes[2], spans, seconds)
     _waits(axes[3], runs)
@@ -219,7 +207,7 @@ def _timeline(axis: Any, replies: Sequence[Reply], outage: tuple[float, float], 
         axis.bar(edges[:-1], height, 0.5, base, align="edge", label=name, edgecolor="white", lw=0.5, **look)
         base += height
     axis.axvspan(*outage, color="0.85", zorder=0)
-    axis.set(xlim=(0, edges[-1]), ylim=(0, base.max() * 1.2), ylabel="requests per half second")
+    axis.set(xlim=(0, edges[-1]), ylim=(0, float(np.max(base)) * 1.2), ylabel="requests per half second")
     axis.tick_params(labelbottom=False)
 
 

@@ -56,7 +56,7 @@ class Pipeline:
 
     Args:
         policies: Outermost first. A pipeline among them stands for its policies.
-        name: How the pipeline prints itself.
+        name: How the pipeline prints itself, and how its policies are called that have no name of their own.
 
     Raises:
         TypeError: One of *policies* is no policy.
@@ -91,6 +91,9 @@ class Pipeline:
                 )
         self.policies: tuple[Policy, ...] = tuple(flat)
         self.name = name
+        if name is not None:
+            for policy in flat:
+                policy.adopt(name)
         self._chains: dict[object, Any] = {}
         self._joined: weakref.WeakKeyDictionary[Pipeline, Pipeline] = weakref.WeakKeyDictionary()
         self.complaints: tuple[str, ...] = tuple(_order.complaints(self.policies))

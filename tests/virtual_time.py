@@ -65,7 +65,7 @@ class VirtualClock:
         self.time += seconds
 
     def sleep(self, seconds):
-        self.wait(lambda: False, self.time + seconds)
+        self.wait(lambda: self.released, self.time + seconds)
 
     def hang(self):
         """Block this thread until the test is over."""

@@ -5,7 +5,7 @@ although hardly any ever fires. Here a call leaves an entry in a heap of its loo
 done. One timer of the loop is armed, for the earliest entry at the time; when it fires it drops what is done,
 cancels what is due, and is armed for the next.
 
-A task is cancelled one turn of the loop after its deadline was found to have passed: whatever was ready in
+A task is cancelled two turns of the loop after its deadline was found to have passed: whatever was ready in
 the same turn, such as its result, comes first.
 """
 
@@ -87,7 +87,8 @@ class LoopTimer:
         while heap and (heap[0][0] <= now or heap[0][2].task is None):
             due.append(heapq.heappop(heap)[2])
         if due:
-            loop.call_soon(self._cancel, due)
+            # Two turns: a result that came in this turn wakes its task in the next one, maybe after this.
+            loop.call_soon(loop.call_soon, self._cancel, due)
         if heap:
             self._arm(loop, heap[0][0])
 

@@ -43,7 +43,8 @@ class CircuitBreaker(Policy):
         slow_call_seconds: From when a call is slow; None for no such rule.
         slow_call_rate: The share of slow calls that opens it.
         open_seconds: How long it stays open the first time; doubled each time it opens again from half-open.
-        open_seconds_max: The longest it stays open of its own accord.
+        open_seconds_max: The longest it stays open of its own accord, before *jitter*. Choose it by how soon you
+            want to know that the model is back: each probe costs one call.
         jitter: The most that is added to the open time, as a share of it, so that clients do not probe in
         step. half_open_permits: How many probes are let through, and must succeed.
         probe_lease_seconds: After this long a probe that has not ended loses its permit to another;

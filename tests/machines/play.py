@@ -1,8 +1,8 @@
 """Plays tables of what happens when on a circuit breaker's machine.
 
-Each row of a table is ``(now, event, expected)``. The events: ``ok``, ``fail`` and ``slow`` are whole calls,
-``admit a`` lets a call in and keeps its permit as *a*, and ``ok a``, ``fail a``, ``slow a``, ``abandon a`` end
-it. What is expected is ``in`` or ``refused`` for an admission, else the state that the machine is in afterwards.
+Each row of a table is ``(now, event, expected)``. The events: ``ok``, ``fail`` and ``slow`` are whole calls;
+``admit a`` lets a call in and keeps its permit as *a*; ``ok a``, ``fail a``, ``slow a`` and ``abandon a``
+end it. Expected is ``in`` or ``refused`` for an admission, else the state the machine is in afterwards.
 """
 
 from collections.abc import Iterable

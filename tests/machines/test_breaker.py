@@ -1,4 +1,4 @@
-"""How a circuit breaker comes back: probes, generations and the ramp; the tables are explained in ``play``."""
+"""How a circuit breaker comes back: probes, generations, the ramp; its tables are explained in ``play``."""
 
 import math
 from dataclasses import replace

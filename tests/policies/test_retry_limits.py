@@ -13,7 +13,7 @@ AT_ONCE = ConstantBackoff(0)
 
 
 def test_a_budget_holds_amplification_at_one_and_its_ratio(world):
-    model = world.model(ConnectionError())
+    model = world.model(ConnectionError)
     safe = Retry(5, backoff=AT_ONCE, budget=RetryBudget(ratio=0.2, floor=0, burst=1))(model)
     for _ in range(100):
         world.failure(safe)
@@ -22,7 +22,7 @@ def test_a_budget_holds_amplification_at_one_and_its_ratio(world):
 
 def test_a_budget_is_shared_by_all_policies_that_have_it(world):
     budget = RetryBudget(ratio=0.1, floor=0, burst=1)
-    models = [world.model(ConnectionError()) for _ in range(2)]
+    models = [world.model(ConnectionError) for _ in range(2)]
     safe = [Retry(5, backoff=AT_ONCE, budget=budget)(model) for model in models]
     for _ in range(50):
         for one in safe:
@@ -49,7 +49,7 @@ def test_a_spent_budget_ends_the_attempts_and_says_so(world):
 
 
 def test_time_earns_retries_too(world):
-    model = world.model(ConnectionError())
+    model = world.model(ConnectionError)
     safe = Retry(2, backoff=AT_ONCE, budget=RetryBudget(ratio=0, floor=0.5, burst=1))(model)
     for _ in range(2):
         world.failure(safe)
@@ -60,7 +60,7 @@ def test_time_earns_retries_too(world):
 
 
 def test_without_a_budget_all_attempts_are_made(world):
-    model = world.model(ConnectionError())
+    model = world.model(ConnectionError)
     safe = Retry(3, backoff=AT_ONCE, budget=None)(model)
     for _ in range(50):
         world.failure(safe)
@@ -71,7 +71,7 @@ def test_without_a_budget_all_attempts_are_made(world):
 
 
 def test_retries_of_one_pipeline_do_not_multiply(world):
-    model = world.model(ConnectionError())
+    model = world.model(ConnectionError)
     safe = Pipeline(Retry(3, backoff=AT_ONCE), Retry(4, backoff=AT_ONCE))(model)
     error = world.failure(safe)
     assert len(model.starts) == 4
@@ -133,7 +133,7 @@ def twice_from_it(error):
 
 @pytest.mark.parametrize("wrap", [as_it_is, from_it, while_handling, twice_from_it])
 def test_retries_of_guarded_functions_that_call_each_other_do_not_multiply(world, wrap):
-    model = world.model(ConnectionError())
+    model = world.model(ConnectionError)
     inner = Retry(3, backoff=AT_ONCE)(model)
     safe = Retry(5, backoff=AT_ONCE)(outer_of(world, inner, wrap))
     assert isinstance(world.failure(safe), OSError)

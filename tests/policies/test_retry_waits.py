@@ -49,7 +49,7 @@ def test_decorrelated_waits_are_drawn_from_the_last_one(world):
 
 
 def test_a_kind_may_have_a_backoff_of_its_own(world):
-    busy = ConnectionError()
+    busy = RuntimeError()
     busy.status_code = 429
     model = world.model(busy, ConnectionError(), "cat")
     retry = Retry(3, backoff=ConstantBackoff(1), backoff_by_kind={"rate_limited": ConstantBackoff(30)})
