@@ -22,7 +22,7 @@ import statistics
 import time
 import types
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Clock = Callable[[], int]
@@ -165,10 +165,3 @@ def _share(batch: Batch, typical: int, calls: int) -> int:
     batch(few)  # warm up
     each = max(1, batch(few)) / few
     return max(few, min(calls, int(20 * typical / each)))
-
-
-def renamed(results: Sequence[Result], **names: str) -> list[Result]:
-    """*results* under other names."""
-    return [
-        replace(one, case=replace(one.case, name=names.get(one.case.name, one.case.name))) for one in results
-    ]

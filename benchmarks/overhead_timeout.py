@@ -3,8 +3,8 @@
 Run it with ``python benchmarks/overhead_timeout.py``.
 
 Wall time, for the work is spread over two threads. How long a thread takes to wake another is up to the
-system, and most of every figure: ``bare handover`` is that alone. On several cores it also depends on which are
-idle; ``taskset -c 0 python ...`` keeps both threads on one, and is steadier.
+system, and most of every figure: ``bare handover`` is that alone. On several cores it also depends on which
+are idle; ``taskset -c 0 python ...`` keeps both threads on one, and is steadier.
 
 Limits that use SIGALRM work on the main thread alone, and are left out.
 """

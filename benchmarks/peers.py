@@ -276,7 +276,7 @@ TIMEOUT = (
     Peer(
         "pyresilience",
         lambda: _pyresilience(timeout={"seconds": 1.0}),
-        note="4 threads a function; loses context",
+        note="sync: 4 threads a function, loses context",
     ),
     Peer(
         "interlock",

@@ -111,7 +111,7 @@ def main(how: Options) -> None:
         if policy != WORKERS:
             alone, ratio = contention(guarded, how)
             costs = [f"{alone:,.0f}", f"{ratio:.2f}"]
-        rows.append([policy, name, *costs, f"{concurrency(guard, 3):.1f}"])
+        rows.append([policy, name, *costs, f"{concurrency(guard, 5):.1f}"])
     heads = ["guarded with", "by", "min ns CPU a call, 1 thread", "8 threads / 1", "of 8 calls at once"]
     table("Eight threads on one policy", heads, rows)
     print(machine())

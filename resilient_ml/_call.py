@@ -53,10 +53,10 @@ class Limit:
     def __init__(
         self, seconds: float, policy: str, *, max_abandoned: int, grace: float | None = None
     ) -> None:
-        self.seconds = seconds
-        self.policy = policy
-        self.max_abandoned = max_abandoned
-        self.grace = grace
+        self.seconds: float = seconds
+        self.policy: str = policy
+        self.max_abandoned: int = max_abandoned
+        self.grace: float | None = grace
         self.running: set[Job] = set()
 
     def abandon(self, job: Job) -> None:

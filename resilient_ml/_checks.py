@@ -12,8 +12,13 @@ from typing import Any
 
 def shown(value: object) -> str:
     """How *value* appears in a message: numbers and short strings as they are, the rest by type."""
-    if value is None or isinstance(value, bool | int | float | type):
+    if value is None or isinstance(value, bool | type):
         return repr(value)
+    if isinstance(value, int):
+        bits = value.bit_length()
+        return repr(int(value)) if bits <= 128 else f"an int of {bits} bits"
+    if isinstance(value, float):
+        return repr(float(value))
     if isinstance(value, str):
         return repr(value if len(value) <= 40 else value[:40] + "…")
     return f"an object of type {type(value).__name__}"
@@ -25,7 +30,7 @@ def whole(name: str, value: Any, *, at_least: int, remedy: str) -> int:
         raise TypeError(f"{name} must be a whole number, got {shown(value)}; {remedy}")
     number = int(value.__index__())
     if number < at_least:
-        raise ValueError(f"{name} must be at least {at_least}, got {number}; {remedy}")
+        raise ValueError(f"{name} must be at least {at_least}, got {shown(number)}; {remedy}")
     return number
 
 
@@ -51,9 +56,12 @@ def real(name: str, value: Any, *, remedy: str) -> float:
     """*value* as a finite float; booleans and strings are refused."""
     if isinstance(value, bool | str | bytes) or not (hasattr(type(value), "__float__")):
         raise TypeError(f"{name} must be a number, got {shown(value)}; {remedy}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite, got {number}; {remedy}")
+        raise ValueError(f"{name} must be finite, got {shown(value)}; {remedy}")
     return number
 
 

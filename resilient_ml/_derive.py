@@ -78,8 +78,7 @@ def _twin(around: Any, suspending: bool) -> types.FunctionType | None:
     body = tree.body[0]
     if not isinstance(body, ast.AsyncFunctionDef) or body.decorator_list or not _is_plain(body):
         return None
-    parameters = [argument.arg for argument in body.args.args]
-    if parameters != ["self", "proceed", "call"]:
+    if list(inspect.signature(around).parameters) != ["self", "proceed", "call"]:
         return None
     code = around.__code__
     # Nested in a function that has self and proceed, so that the compiler makes them free variables.
@@ -88,9 +87,16 @@ def _twin(around: Any, suspending: bool) -> types.FunctionType | None:
     module = ast.fix_missing_locations(ast.Module(body=[outer], type_ignores=[]))
     ast.increment_lineno(module, code.co_firstlineno - 1)
     namespace: dict[str, Any] = {}
-    exec(compile(module, code.co_filename, "exec", dont_inherit=True), around.__globals__, namespace)
-    made = namespace["bind"](None, None)
-    return made if isinstance(made, types.FunctionType) else None
+    try:
+        compiled = compile(module, code.co_filename, "exec", dont_inherit=True)
+    except SyntaxError:  # an asynchronous comprehension
+        return None
+    exec(compiled, around.__globals__, namespace)
+    made: types.FunctionType = namespace["bind"](None, None)
+    # A body that binds self or proceed anew, or means a global called around, would mean something else here.
+    bound = {*made.__code__.co_varnames, *made.__code__.co_cellvars}
+    free = {*made.__code__.co_freevars}
+    return made if free <= {"self", "proceed"} and not bound & {"self", "proceed"} else None
 
 
 def _is_plain(body: ast.AsyncFunctionDef) -> bool:

@@ -100,6 +100,10 @@ class Policy:
         """Unix seconds, to read a date that a server sent; nothing is timed by it."""
         return Clock.wall()
 
+    def listened(self) -> bool:
+        """Whether anybody listens to its events."""
+        return self._listener is not None or bool(events.subscriptions())
+
     def emit(self, event: Callable[..., events.Event], at: float, **facts: Any) -> None:
         """Build *event* and hand it to whoever listens; nothing is built when nobody does."""
         everyone = events.subscriptions()

@@ -21,6 +21,8 @@ Each pickles, copies, and carries its numbers as attributes; none keeps argument
 
 from __future__ import annotations
 
+from typing import Self
+
 __all__ = [
     "BudgetExhausted",
     "BulkheadFull",
@@ -58,7 +60,41 @@ class Rejected(ResilienceError):
 
 
 class CircuitOpen(Rejected):
-    """A circuit breaker is open, or its half-open permits are all in use."""
+    """A circuit breaker is open, or its half-open permits are all in use.
+
+    Attributes:
+        state: The state of the breaker, in words.
+        reason: What brought it there.
+    """
+
+    state: str | None = None
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, policy: str, state: str, retry_after: float | None, reason: str) -> Self:
+        """The refusal of breaker *policy*.
+
+        Refusing is what a breaker does most under the heaviest load, so the message waits until it is read.
+        """
+        error = cls.__new__(cls)
+        error.policy = policy
+        error.state = state
+        error.retry_after = retry_after
+        error.reason = reason
+        return error
+
+    def __str__(self) -> str:
+        if self.state is None:
+            return super().__str__()
+        if self.retry_after is None:
+            return (
+                f"breaker {self.policy!r} is {self.state} {self.reason}; "
+                "call force_closed() or reset() to let calls in"
+            )
+        return (
+            f"breaker {self.policy!r} is {self.state} for another {self.retry_after:.1f} s {self.reason}; "
+            "retry after that, or put a Fallback outside it"
+        )
 
 
 class BulkheadFull(Rejected):

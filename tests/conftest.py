@@ -31,7 +31,7 @@ def clock(monkeypatch):
     """The virtual clock, as the library's only one."""
     virtual = VirtualClock()
     virtual.install(monkeypatch)
-    monkeypatch.setattr(loops, "_warned", set())
+    monkeypatch.setattr(loops, "_warned", False)
     yield virtual
     virtual.release()
 

@@ -1,4 +1,4 @@
-"""The benchmarks measure what they say: everything guarded answers, refuses and fails as its policy should.
+"""The benchmarks measure what they say: what is guarded answers, and what is fused by hand really guards.
 
 Nothing here is timed: a benchmark's figures are for readers, on a machine of their own.
 """
@@ -6,9 +6,9 @@ Nothing here is timed: a benchmark's figures are for readers, on a machine of th
 from __future__ import annotations
 
 import asyncio
-import itertools
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -16,24 +16,295 @@ from typing import Any
 
 import pytest
 
-from resilient_ml import BulkheadFull, CircuitOpen, DeadlineExceeded, deadline
+from resilient_ml import BulkheadFull, CircuitOpen, ConstantBackoff, DeadlineExceeded, deadline
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 SCRIPTS = ["overhead_sync", "overhead_async", "overhead_timeout", "rejection", "threads", "streams"]
+SYNC = ["retry", "breaker", "bulkhead", "fallback", "late_only", "three", "three_by_methods"]
+ASYNC = ["retry", "breaker", "bulkhead", "timeout", "four"]
+
+Fn = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
-def benchmarks_are_importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def the_scripts_folder_is_importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(FOLDER))
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
-        if getattr(sys.modules[name], "__file__", None) == str(FOLDER / f"{name}.py"):
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(FOLDER)):
             del sys.modules[name]
 
 
 @pytest.fixture
 def fused(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = import_module("fused")
-    monkeypatch.setattr(module, "Backoff", lambda: module.ConstantBackoff(0.0), raising=False)
+    monkeypatch.setattr(module, "Backoff", lambda: ConstantBackoff(0.0))
     return module
+
+
+@pytest.fixture
+def fused_async(fused: ModuleType) -> ModuleType:
+    return import_module("fused_async")
+
+
+class Flaky:
+    """Fails with each of the errors in turn, then answers; counts its calls."""
+
+    def __init__(self, *errors: BaseException) -> None:
+        self.errors = list(errors)
+        self.calls = 0
+
+    def sync(self, x: int) -> int:
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return x
+
+    async def asynchronous(self, x: int) -> int:
+        return self.sync(x)
+
+
+def dead() -> Flaky:
+    return Flaky(*[ConnectionError() for _ in range(100)])
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_prints_a_row_of_ours_for_each_of_its_figures(
+    script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = import_module(script)
+    if script == "threads":
+        monkeypatch.setattr(module, "SLEEP_SECONDS", 0.0)
+    module.main(import_module("measuring").Options(rounds=1, calls=4))
+    printed = capsys.readouterr().out
+    assert "ours" in printed
+    assert "nan" not in printed
+    assert "tenacity " in printed  # its version, or that it is absent
+
+
+def test_a_table_needs_no_rich(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    import_module("tables").table("title", ["name", "ns"], [["a", "1"], ["longer", "1,000"]])
+    assert capsys.readouterr().out == "title\nname       ns\n------  -----\na           1\nlonger  1,000\n\n"
+
+
+def test_a_ratio_is_the_median_over_the_rounds_to_the_baseline_of_the_same_round() -> None:
+    measuring = import_module("measuring")
+    load = iter([1, 1] + [factor for factor in (1, 7, 2, 9, 3) for _ in range(2)])
+    current = [1]
+
+    def baseline(calls: int) -> int:
+        current[0] = next(load, 1)
+        return 10 * calls * current[0]
+
+    def case(calls: int) -> int:
+        return 30 * calls * current[0]  # under the same load as the baseline before it
+
+    absent = measuring.Case("absent", None)
+    base, slow, none = measuring.measure(
+        measuring.Case("base", baseline), [measuring.Case("slow", case), absent], measuring.Options(5, 10)
+    )
+    assert (base.ratio, slow.ratio, slow.least) == (1.0, 3.0, 30.0)
+    assert none.ratio is None
+
+
+def test_a_summary_holds_ours_against_the_goal_the_fused_and_the_peers() -> None:
+    measuring, tables = import_module("measuring"), import_module("tables")
+
+    def result(name: str, ratio: float | None, role: str, *, same: bool = False) -> Any:
+        return measuring.Result(measuring.Case(name, None, role, same), ratio, 0.0)
+
+    figure = tables.Figure(
+        "retry",
+        [
+            result("closure", 1.0, "reference"),
+            result("ours", 4.0, "ours"),
+            result("by hand", 2.0, "fused"),
+            result("bare", 1.5, "peer"),
+            result("full", 8.0, "peer", same=True),
+            result("missing", None, "peer", same=True),
+        ],
+        goal=3,
+    )
+    assert figure.summary() == ["retry", "3", "4.00", "no", "2.00 *", "bare 1.50", "full 8.00"]
+
+
+def test_a_peer_that_is_not_installed_is_absent() -> None:
+    peers = import_module("peers")
+    missing = peers.Peer("missing", lambda: import_module("no_such_library_anywhere"))
+    assert missing.make(len) is None
+
+
+def test_every_peer_that_is_installed_answers_as_the_function_does() -> None:
+    peers, comparison = import_module("peers"), import_module("comparison")
+    tables = ["RETRY", "TIME_BREAKER", "COUNT_BREAKER", "BULKHEAD", "FALLBACK", "TIMEOUT", "THREE", "FOUR"]
+    every = [peer for name in tables for peer in getattr(peers, name)]
+    for peer in every:
+        made = peer.make(comparison.identity) if peer.sync else None
+        assert made is None or made(7) == 7, peer.name
+
+    async def answers() -> None:
+        for peer in every:
+            made = peer.make(comparison.async_identity) if peer.asynchronous else None
+            assert made is None or await made(7) == 7, peer.name
+
+    asyncio.run(answers())
+
+
+@pytest.mark.parametrize("name", SYNC)
+def test_the_fused_pass_a_result_through_and_keep_the_callers_deadline(fused: ModuleType, name: str) -> None:
+    guarded = getattr(fused, name)(Flaky().sync)
+    assert guarded(7) == 7
+    with deadline(5.0):
+        assert guarded(7) == 7
+    if name != "fallback":
+        with deadline(0.0), pytest.raises(DeadlineExceeded):
+            guarded(7)
+
+
+@pytest.mark.parametrize("name", SYNC)
+def test_the_fused_refuse_a_result_that_has_yet_to_run(fused: ModuleType, name: str) -> None:
+    def tokens() -> Iterator[str]:
+        yield "never pulled"
+
+    guarded = getattr(fused, name)(tokens)
+    with pytest.raises(TypeError):
+        assert guarded() != 0
+
+
+@pytest.mark.parametrize("name", ["retry", "three", "three_by_methods"])
+def test_the_fused_retry_calls_three_times_at_most_and_only_for_what_may_pass(
+    fused: ModuleType, name: str
+) -> None:
+    blip, broken, wrong = Flaky(ConnectionError(), ConnectionError()), dead(), Flaky(ValueError())
+    guard = getattr(fused, name)
+    assert guard(blip.sync)(7) == 7
+    with pytest.raises(ConnectionError):
+        guard(broken.sync)(7)
+    with pytest.raises(ValueError):
+        guard(wrong.sync)(7)
+    assert (blip.calls, broken.calls, wrong.calls) == (3, 3, 1)
+
+
+@pytest.mark.parametrize("name", ["breaker", "three", "three_by_methods"])
+def test_the_fused_breaker_opens_and_refuses(fused: ModuleType, name: str) -> None:
+    model = dead()
+    guarded = getattr(fused, name)(model.sync)
+    for _ in range(10):
+        with pytest.raises((ConnectionError, CircuitOpen)):
+            guarded(7)
+    reached = model.calls
+    with pytest.raises(CircuitOpen):
+        guarded(7)
+    assert model.calls == reached == 10
+
+
+def test_the_fused_breaker_learns_nothing_from_an_interrupt(fused: ModuleType) -> None:
+    guarded = fused.breaker(Flaky(*[KeyboardInterrupt() for _ in range(20)]).sync)
+    for _ in range(20):
+        with pytest.raises(KeyboardInterrupt):
+            guarded(7)
+    assert guarded(7) == 7
+
+
+@pytest.mark.parametrize("name", ["bulkhead", "three"])
+def test_the_fused_bulkhead_refuses_a_call_too_many_and_gives_every_seat_back(
+    fused: ModuleType, name: str
+) -> None:
+    inner: list[Fn] = []
+    guarded = getattr(fused, name)(lambda depth: inner[0](depth - 1) if depth else "in", limit=2)
+    inner.append(guarded)
+    for _ in range(3):
+        assert guarded(1) == "in"
+        with pytest.raises(BulkheadFull):
+            guarded(2)
+
+
+def test_the_fused_fallback_serves_its_value_unless_the_caller_is_to_blame(fused: ModuleType) -> None:
+    assert fused.fallback(dead().sync, value="neutral")(7) == "neutral"
+    with pytest.raises(ValueError):
+        fused.fallback(Flaky(ValueError()).sync)(7)
+
+
+def test_the_fused_timeout_returns_on_time_and_caps_the_threads_it_leaves(fused: ModuleType) -> None:
+    over = threading.Event()
+    guarded = import_module("fused_worker").timeout(
+        lambda wait: over.wait() if wait else 7, seconds=0.001, max_abandoned=1
+    )
+    try:
+        with pytest.raises(DeadlineExceeded):
+            guarded(True)
+        with pytest.raises(Exception, match="abandoned"):
+            guarded(False)
+    finally:
+        over.set()
+
+
+def test_the_fused_timeout_raises_what_the_function_raised(fused: ModuleType) -> None:
+    with pytest.raises(ValueError):
+        import_module("fused_worker").timeout(Flaky(ValueError()).sync, seconds=60.0)(7)
+
+
+@pytest.mark.parametrize("name", ASYNC)
+def test_the_fused_coroutines_pass_a_result_through_and_keep_the_callers_deadline(
+    fused_async: ModuleType, name: str
+) -> None:
+    guarded = getattr(fused_async, name)(Flaky().asynchronous)
+
+    async def run() -> None:
+        assert await guarded(7) == 7
+        with deadline(5.0):
+            assert await guarded(7) == 7
+        with deadline(0.0), pytest.raises(DeadlineExceeded):
+            await guarded(7)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("name", ["timeout", "four"])
+def test_the_fused_coroutines_are_cancelled_at_the_limit_and_only_then(
+    fused_async: ModuleType, name: str
+) -> None:
+    async def hang(x: int) -> None:
+        await asyncio.Event().wait()
+
+    async def run() -> None:
+        with pytest.raises(DeadlineExceeded):
+            await getattr(fused_async, name)(hang, seconds=0.001)(7)
+        waiting = asyncio.ensure_future(getattr(fused_async, name)(hang, seconds=60.0)(7))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("name", ["retry", "four"])
+def test_the_fused_coroutine_retry_calls_three_times_at_most(fused_async: ModuleType, name: str) -> None:
+    blip, broken = Flaky(ConnectionError(), ConnectionError()), dead()
+
+    async def run() -> None:
+        assert await getattr(fused_async, name)(blip.asynchronous)(7) == 7
+        with pytest.raises(ConnectionError):
+            await getattr(fused_async, name)(broken.asynchronous)(7)
+
+    asyncio.run(run())
+    assert (blip.calls, broken.calls) == (3, 3)
+
+
+@pytest.mark.parametrize("name", ["breaker", "four"])
+def test_the_fused_coroutine_breaker_opens_and_refuses(fused_async: ModuleType, name: str) -> None:
+    model = dead()
+    guarded = getattr(fused_async, name)(model.asynchronous)
+
+    async def run() -> None:
+        for _ in range(10):
+            with pytest.raises((ConnectionError, CircuitOpen)):
+                await guarded(7)
+        with pytest.raises(CircuitOpen):
+            await guarded(7)
+
+    asyncio.run(run())
+    assert model.calls == 10

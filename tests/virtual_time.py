@@ -19,10 +19,18 @@ from types import SimpleNamespace
 import trio
 
 from resilient_ml._ambient import Clock
-from resilient_ml._drivers import async_streams, blocking, streams, suspending, workers
+from resilient_ml._call import Call
+from resilient_ml._drivers import blocking, suspending, workers
 
 POLL = 0.0005
 STUCK_SECONDS = 8.0
+
+
+def kinds_of_call(kind):
+    """Every kind of call, each of which has a clock."""
+    for one in kind.__subclasses__():
+        yield one
+        yield from kinds_of_call(one)
 
 
 class VirtualClock:
@@ -114,14 +122,9 @@ class VirtualClock:
 
     def install(self, monkeypatch):
         """Make it the library's only clock."""
-        for kind in (
-            blocking.PlainCall,
-            blocking.CoroutineCall,
-            streams.StreamCall,
-            suspending.AsyncCall,
-            async_streams.AsyncStreamCall,
-        ):
-            monkeypatch.setattr(kind, "now", self.now)
+        for kind in kinds_of_call(Call):
+            if "now" in vars(kind):
+                monkeypatch.setattr(kind, "now", self.now)
         monkeypatch.setattr(Clock, "now", self.now)
         monkeypatch.setattr(Clock, "wall", self.wall)
         monkeypatch.setattr(blocking, "time", SimpleNamespace(sleep=self.sleep, monotonic=self.now))

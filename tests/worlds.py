@@ -245,3 +245,25 @@ class World:
 
 def joined(given):
     return given[0] if len(given) == 1 else tuple(given)
+
+
+def calling(world, inner, before=0.0):
+    """A function of this world's colour that takes *before* seconds and then calls *inner*."""
+    def call():
+        world.clock.sleep(before)
+        return inner()
+
+    async def acall():
+        await anyio.sleep(before)
+        return await inner()
+
+    def stream():
+        world.clock.sleep(before)
+        yield from inner()
+
+    async def astream():
+        await anyio.sleep(before)
+        async for item in inner():
+            yield item
+
+    return {"call": call, "async call": acall, "stream": stream, "async stream": astream}[world.colour.value]

@@ -22,7 +22,13 @@ def on_event_loop() -> bool:
     if running_task() is not None:
         return True
     trio = sys.modules.get("trio")
-    return trio is not None and bool(trio.lowlevel.in_trio_task())
+    if trio is None:
+        return False
+    try:
+        trio.lowlevel.current_task()
+    except RuntimeError:
+        return False
+    return True
 
 
 def warn_if_blocking(what: str) -> None:

@@ -27,6 +27,8 @@ class Backoff:
     __slots__ = ("base", "cap")
 
     def __init__(self, base: float = 0.1, cap: float = 10.0) -> None:
+        self.base: float
+        self.cap: float
         self.base, self.cap = _bounds(base, cap)
 
     def delay(self, attempt: int, draw: float, previous: float = 0.0) -> float:
@@ -64,6 +66,8 @@ class DecorrelatedBackoff:
     __slots__ = ("base", "cap")
 
     def __init__(self, base: float = 0.1, cap: float = 10.0) -> None:
+        self.base: float
+        self.cap: float
         self.base, self.cap = _bounds(base, cap)
 
     def delay(self, attempt: int, draw: float, previous: float = 0.0) -> float:
@@ -88,7 +92,9 @@ class ConstantBackoff:
     __slots__ = ("seconds",)
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = _checks.seconds("seconds", seconds, zero=True, remedy="pass the wait in seconds")
+        self.seconds: float = _checks.seconds(
+            "seconds", seconds, zero=True, remedy="pass the wait in seconds"
+        )
 
     def delay(self, attempt: int, draw: float, previous: float = 0.0) -> float:
         """The same wait after every attempt.

@@ -37,6 +37,8 @@ from .breaker_permits import Bystander, Permit, Probe
 from .breaker_rules import RAMP_FLOOR, RETRY_AFTER_CAP, Change, Refusal, Rules, State
 from .breaker_snapshot import Snapshot, parse
 
+_OPEN = State.OPEN
+
 
 class BreakerMachine:
     """States, generations and permits. The instants and draws are arguments; nothing here waits.
@@ -55,7 +57,6 @@ class BreakerMachine:
         "_open_for",
         "_probes",
         "_ramp_from",
-        "_reason",
         "_streak",
         "_successes",
         "_trips",
@@ -64,6 +65,7 @@ class BreakerMachine:
         "closed",
         "current",
         "failures",
+        "reason",
         "rules",
         "slow_seconds",
         "state",
@@ -71,20 +73,29 @@ class BreakerMachine:
     )
 
     def __init__(self, rules: Rules) -> None:
-        self.rules = rules
-        self.slow_seconds = math.inf if rules.slow_call_seconds is None else rules.slow_call_seconds
-        self.timed = rules.slow_call_seconds is not None
+        self.rules: Rules = rules
+        self.slow_seconds: float = math.inf if rules.slow_call_seconds is None else rules.slow_call_seconds
+        self.timed: bool = rules.slow_call_seconds is not None
         self.failures: Counter[str] = Counter()
-        self.bystander = Bystander(self, CountWindow(1))
+        self.bystander: Bystander = Bystander(self, CountWindow(1))
         self._lock = threading.RLock()
         self._trips = self._streak = self._last_failure = self._successes = 0
         self._open_for = self._until = self._ramp_from = 0.0
         self._probes: dict[Probe, float] = {}
-        self.state = State.CLOSED
+        self.state: State = State.CLOSED
         self._enter(State.CLOSED)
         survive_forks(self)
 
     # -- admission -----------------------------------------------------------------------------------------
+
+    def left_open(self, now: float) -> float | None:
+        """Seconds that it stays open from *now*, without the lock; None where admission is to be decided.
+
+        Refusing is what a breaker does under the heaviest load, so this is all that it costs.
+        """
+        # Beyond the open time the clock has stepped back, and admission takes the step out.
+        left = self._until - now
+        return left if self.state is _OPEN and 0 < left <= self._open_for else None
 
     def admit(self, now: float, draw: float) -> tuple[Permit | Refusal, Change | None]:
         """A permit, or why there is none, and the change of state that admission brought about.
@@ -106,7 +117,7 @@ class BreakerMachine:
                     return self._admit_probe(now), change
                 case _:
                     left = self._left(now) if self.state is State.OPEN else None
-                    return Refusal(self.state, left, self._reason), change
+                    return Refusal(self.state, left, self.reason), change
 
     def _mature(self, now: float) -> Change | None:
         """The changes that time alone brings: open to half-open, ramping to closed."""
@@ -186,7 +197,7 @@ class BreakerMachine:
     def _why_trip(self, tally: Tally) -> str | None:
         rules = self.rules
         if rules.consecutive_failures is not None and self._streak >= rules.consecutive_failures:
-            return f"after {self._streak} failures in a row"
+            return f"after {self._streak} failure{'s' * (self._streak > 1)} in a row"
         if tally.calls < rules.minimum_calls:
             return None
         span = (
@@ -252,11 +263,13 @@ class BreakerMachine:
         """Begin a generation; *keep* carries the window on into it."""
         before = self.state
         if not keep:
-            self.current = Permit(self, self._window())
+            self.current: Permit = Permit(self, self._window())
             self._streak = 0
             self._last_failure = 0
         self.state = state
-        self._reason = reason
+        self.reason = reason
+        if state is not State.OPEN:
+            self._until = -math.inf
         self._probes = {}
         self._successes = 0
         if state is State.DISABLED:
@@ -296,7 +309,7 @@ class BreakerMachine:
             opened = self.state is State.OPEN
             return Snapshot(
                 state=self.state,
-                reason=self._reason,
+                reason=self.reason,
                 trips=self._trips,
                 left=max(0.0, self._left(now)) if opened else 0.0,
                 open_for=self._open_for if opened else 0.0,
@@ -328,4 +341,4 @@ class BreakerMachine:
         being written to may be in pieces.
         """
         self._lock = threading.RLock()
-        self._enter(self.state, self._reason)
+        self._enter(self.state, self.reason)

@@ -20,8 +20,8 @@ class Permit:
     __slots__ = ("machine", "window")
 
     def __init__(self, machine: BreakerMachine, window: Window) -> None:
-        self.machine = machine
-        self.window = window
+        self.machine: BreakerMachine = machine
+        self.window: Window = window
 
     def succeed(self, now: float, seconds: float) -> Change | None:
         """The model answered after *seconds*."""

@@ -36,7 +36,7 @@ class Ticket:
     __slots__ = ("granted", "wake")
 
     def __init__(self, wake: Callable[[], bool]) -> None:
-        self.wake = wake
+        self.wake: Callable[[], bool] = wake
         self.granted: Seats | None = None
 
 
@@ -51,8 +51,8 @@ class BulkheadMachine:
     __slots__ = ("__weakref__", "_lock", "_seats", "_waiters", "limit", "queue")
 
     def __init__(self, limit: int, queue: int) -> None:
-        self.limit = limit
-        self.queue = queue
+        self.limit: int = limit
+        self.queue: int = queue
         self._lock = threading.RLock()
         self._seats: Seats = deque([None] * limit)
         self._waiters: deque[Ticket] = deque()

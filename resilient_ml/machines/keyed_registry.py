@@ -21,8 +21,8 @@ class Entry(Generic[V]):
     __slots__ = ("in_use", "value")
 
     def __init__(self, value: V) -> None:
-        self.value = value
-        self.in_use = 0
+        self.value: V = value
+        self.in_use: int = 0
 
 
 class KeyedRegistry(Generic[V]):
@@ -45,7 +45,7 @@ class KeyedRegistry(Generic[V]):
     __slots__ = ("__weakref__", "_entries", "_forgettable", "_lock", "max_keys")
 
     def __init__(self, max_keys: int, forgettable: Callable[[V], bool]) -> None:
-        self.max_keys = max_keys
+        self.max_keys: int = max_keys
         self._forgettable = forgettable
         self._entries: OrderedDict[Hashable, Entry[V]] = OrderedDict()
         self._lock = threading.RLock()

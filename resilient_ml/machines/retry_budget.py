@@ -44,9 +44,9 @@ class RetryBudget:
     __slots__ = ("__weakref__", "_lock", "_saved", "_seen", "_seen_at", "burst", "earn", "floor", "ratio")
 
     def __init__(self, ratio: float = 0.2, floor: float = 1.0, burst: float = 10.0) -> None:
-        self.ratio = _nonnegative("ratio", ratio)
-        self.floor = _nonnegative("floor", floor)
-        self.burst = _checks.real("burst", burst, remedy="pass the most retries that may be saved up")
+        self.ratio: float = _nonnegative("ratio", ratio)
+        self.floor: float = _nonnegative("floor", floor)
+        self.burst: float = _checks.real("burst", burst, remedy="pass the most retries that may be saved up")
         if self.burst < 1:
             raise ValueError(f"burst must be at least 1, got {self.burst:g}; pass budget=None for no budget")
         self._saved = self.burst

@@ -6,6 +6,8 @@ in its ``__notes__`` and ``__dict__``. Both travel through pickles.
 
 from __future__ import annotations
 
+import os
+
 _RETRIED = "_resilient_ml_retried"
 _MOST_NOTES = 8
 _MOST_LINKS = 8
@@ -18,18 +20,42 @@ def add_note(error: BaseException, note: str) -> None:
         notes.append(note)
 
 
+class Marks:
+    """Counts the marks that were made, so that an old one can be told from a new one.
+
+    Programs do raise one object again and again; a mark that it was given in an earlier call means nothing
+    now.
+    """
+
+    __slots__ = ("made",)
+
+    def __init__(self) -> None:
+        self.made = 0
+
+
+MARKS = Marks()
+
+
 def mark_retried(error: BaseException) -> None:
     """Say that a Retry has tried this failure again already."""
-    vars(error)[_RETRIED] = True
+    MARKS.made += 1
+    vars(error)[_RETRIED] = (os.getpid(), MARKS.made)
 
 
-def already_retried(error: BaseException) -> bool:
-    """Whether this failure, or one that it was raised from, has been retried by a Retry further in."""
+def already_retried(error: BaseException, since: int) -> bool:
+    """Whether a Retry further in has retried this failure, or one that it was raised from.
+
+    Args:
+        error: The failure.
+        since: ``MARKS.made`` when the call began.
+    """
     link: BaseException | None = error
     for _ in range(_MOST_LINKS):
         if link is None:
             return False
-        if _RETRIED in vars(link):
+        mark = vars(link).get(_RETRIED)
+        # A mark from another process came with a fresh copy of the error, so it is of this call.
+        if mark is not None and (mark[0] != os.getpid() or mark[1] > since):
             return True
         link = link.__cause__ or link.__context__
     return False

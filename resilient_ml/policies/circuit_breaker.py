@@ -43,10 +43,12 @@ class CircuitBreaker(Policy):
         slow_call_seconds: From when a call is slow; None for no such rule.
         slow_call_rate: The share of slow calls that opens it.
         open_seconds: How long it stays open the first time; doubled each time it opens again from half-open.
-        open_seconds_max: The longest it stays open of its own accord, before *jitter*. Choose it by how soon you
-            want to know that the model is back: each probe costs one call.
+        open_seconds_max: The longest it stays open of its own accord, before *jitter*; by default 12 times
+            *open_seconds*. Choose it by how soon you want to know that the model is back: each probe costs
+            one call.
         jitter: The most that is added to the open time, as a share of it, so that clients do not probe in
-        step. half_open_permits: How many probes are let through, and must succeed.
+            step.
+        half_open_permits: How many probes are let through, and must succeed.
         probe_lease_seconds: After this long a probe that has not ended loses its permit to another;
             by default *open_seconds*, at least 1 s.
         ramp_seconds: After good probes let the traffic back gradually over this long; 0 for all at once.
@@ -88,7 +90,7 @@ class CircuitBreaker(Policy):
         slow_call_seconds: float | None = None,
         slow_call_rate: float = 0.5,
         open_seconds: float = 5.0,
-        open_seconds_max: float = 60.0,
+        open_seconds_max: float | None = None,
         jitter: float = 0.1,
         half_open_permits: int = 1,
         probe_lease_seconds: float | None = None,
@@ -101,6 +103,8 @@ class CircuitBreaker(Policy):
     ) -> None:
         super().__init__(name=name, on_event=on_event)
         opened = _checks.seconds("open_seconds", open_seconds, remedy="pass how long to stay open, 5 say")
+        if open_seconds_max is None:
+            open_seconds_max = 12 * opened
         longest = _checks.seconds("open_seconds_max", open_seconds_max, remedy="pass the longest open time")
         if longest < opened:
             raise ValueError(
@@ -148,7 +152,7 @@ class CircuitBreaker(Policy):
                 f"minimum_calls must be at most window_calls, got {self._rules.minimum_calls} and "
                 f"{self._rules.window_calls}; no window would ever hold enough calls to open the breaker"
             )
-        self.shadow = _checks.flag("shadow", shadow, remedy="True only reports")
+        self.shadow: bool = _checks.flag("shadow", shadow, remedy="True only reports")
         self._counts = match_errors("counts", counts, lambda _, kind: kind.treatment.counts_against_model)
         self._draw = random.random if rng is None else rng.random
         self._machine = BreakerMachine(self._rules)
@@ -174,6 +178,9 @@ class CircuitBreaker(Policy):
 
     def _admit(self, call: Call) -> Permit:
         now = call.now()
+        left = self._machine.left_open(now)
+        if left is not None and not self.shadow and not self.listened():
+            raise CircuitOpen.of(self.name, "open", left, self._machine.reason)
         answer, change = self._machine.admit(now, self._draw())
         if change is not None:
             self._tell(change, now)
@@ -182,18 +189,8 @@ class CircuitBreaker(Policy):
         self.emit(CallRejected, now, reason=answer.reason, retry_after=answer.retry_after, shadow=self.shadow)
         if self.shadow:
             return self._machine.bystander
-        raise CircuitOpen(self._message(answer), retry_after=answer.retry_after, policy=self.name)
-
-    def _message(self, refusal: Refusal) -> str:
-        state = str(refusal.state).replace("_", " ")
-        if refusal.retry_after is None:
-            return (
-                f"breaker {self.name!r} is {state} {refusal.reason}; "
-                "call force_closed() or reset() to let calls through"
-            )
-        return (
-            f"breaker {self.name!r} is {state} for another {refusal.retry_after:.1f} s {refusal.reason}; "
-            "retry after that, or put a Fallback outside it"
+        raise CircuitOpen.of(
+            self.name, answer.state.value.replace("_", " "), answer.retry_after, answer.reason
         )
 
     def _failed(self, permit: Permit, error: Exception, call: Call, began: float) -> None:

@@ -50,8 +50,7 @@ class Fallback(Policy):
 
     Args:
         targets: Values, or callables of any colour that can answer for the guarded function, first choice
-        first.
-            A value is handed out as it is, the same object each time.
+            first. A value is handed out as it is, the same object each time.
         on: What to act on: exception types, kinds, or a predicate on the exception.
         name: How messages call it; by default the name of the function it guards.
         on_event: Called with its :class:`~resilient_ml.events.FallbackServed` events.

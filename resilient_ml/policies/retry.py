@@ -16,7 +16,7 @@ from ..kinds import Kind, kind_of
 from ..machines.backoff import Backoff, Delay
 from ..machines.retry_budget import RetryBudget
 from ..retry_after import retry_after_of
-from ._marks import add_note, already_retried, mark_retried
+from ._marks import MARKS, add_note, already_retried, mark_retried
 from ._matching import ErrorMatch, match_errors
 
 T = TypeVar("T")
@@ -84,7 +84,9 @@ class Retry(Policy):
         on_event: Callable[[Any], object] | None = None,
     ) -> None:
         super().__init__(name=name, on_event=on_event)
-        self.attempts = _checks.whole("attempts", attempts, at_least=1, remedy="leave Retry out to call once")
+        self.attempts: int = _checks.whole(
+            "attempts", attempts, at_least=1, remedy="leave Retry out to call once"
+        )
         self._on = match_errors("on", on, transient)
         self._retry_result = (
             None
@@ -100,7 +102,7 @@ class Retry(Policy):
                 f"budget must be a RetryBudget or None, got {_checks.shown(budget)}; "
                 "pass RetryBudget(ratio=0.2)"
             )
-        self.budget = RetryBudget() if budget is _DEFAULT else budget
+        self.budget: RetryBudget | None = RetryBudget() if budget is _DEFAULT else budget
         self._replay = (
             None
             if replay is None
@@ -115,13 +117,14 @@ class Retry(Policy):
     async def around(self, proceed: Proceed[T], call: Call) -> T:
         """Attempt, and wait, and attempt again."""
         self._earn()
+        since = MARKS.made
         attempt = 1
         wait = 0.0
         while True:
             try:
                 result = await proceed(call)
             except Exception as error:
-                again = self._after_error(error, call, attempt, wait)
+                again = self._after_error(error, call, attempt, wait, since)
                 if again is None:
                     raise
             else:
@@ -138,14 +141,16 @@ class Retry(Policy):
             if self._replay is not None:
                 call.args, call.kwargs = self._replay(call.args, call.kwargs)
 
-    def _after_error(self, error: Exception, call: Call, attempt: int, wait: float) -> float | None:
+    def _after_error(
+        self, error: Exception, call: Call, attempt: int, wait: float, since: int
+    ) -> float | None:
         """Seconds to wait before the next attempt, or None to let *error* out."""
         kind = kind_of(error)
         if not self._on(error, kind):
             return self._stop(
                 error, kind, call, attempt, "what failed is not retried; name it with on= to change that"
             )
-        if already_retried(error):
+        if already_retried(error, since):
             return self._stop(error, kind, call, attempt, "a Retry inside has retried it already")
         return self._next(error, kind, call, attempt, wait)
 

@@ -64,8 +64,8 @@ class Timeout(Policy):
         on_event: Callable[[Any], object] | None = None,
     ) -> None:
         super().__init__(name=name, on_event=on_event)
-        self.seconds = _checks.seconds("seconds", seconds, remedy="leave Timeout out for no limit")
-        self.late_only = _checks.flag("late_only", late_only, remedy="True only refuses late results")
+        self.seconds: float = _checks.seconds("seconds", seconds, remedy="leave Timeout out for no limit")
+        self.late_only: bool = _checks.flag("late_only", late_only, remedy="True only refuses late results")
         self._limit = Limit(
             self.seconds,
             self.name,

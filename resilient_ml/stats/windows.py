@@ -69,7 +69,7 @@ class CountWindow:
         self._reads = 0
         self._failed: deque[int] = deque()
         self._slow: deque[int] = deque()
-        self.edge = math.inf
+        self.edge: float = math.inf
         self.tick: Callable[[], int] = self._next.__next__
 
     def advance(self, now: float) -> None:
@@ -126,7 +126,7 @@ class TimeWindow:
         self._next = itertools.count(1)
         self._reads = 0
         self._slices: deque[_Slice] = deque()
-        self.edge = -math.inf
+        self.edge: float = -math.inf
         self.tick: Callable[[], int] = self._next.__next__
 
     def advance(self, now: float) -> None:

@@ -90,6 +90,19 @@ def test_only_the_open_state_says_how_long_is_left() -> None:
     assert play.machine.look(7.0)[2] is None
 
 
+def test_how_long_it_is_open_is_read_without_its_lock() -> None:
+    play = opened()
+    assert [play.machine.left_open(now) for now in (0.0, 4.5, 5.0, 9.0)] == [5.0, 0.5, None, None]
+    assert play.machine.left_open(-0.1) is None  # the clock stepped back: admission decides
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.OPEN])
+def test_only_the_open_state_is_read_so(state: State) -> None:
+    play = opened()
+    play.machine.force(state)
+    assert play.machine.left_open(1.0) is None
+
+
 # ---- clocks that stand still, step back or jump
 
 

@@ -82,13 +82,8 @@ def test_a_half_open_breaker_has_all_its_permits_again() -> None:
     play((5, "admit a", "in"), (5, "ok a", "half_open"), (5, "admit b", "in"))
     other = restored(play.machine.snapshot(5.0), play.machine.rules)
     now = OTHER_CLOCK
-    other(
-        (now, "admit a", "in"),
-        (now, "admit b", "in"),
-        (now, "admit c", "refused"),
-        (now, "ok a", "half_open"),
-    )
-    other((now, "ok b", "closed"))
+    other((now, "admit a", "in"), (now, "admit b", "in"), (now, "admit c", "refused"))
+    other((now, "ok a", "half_open"), (now, "ok b", "closed"))
 
 
 @pytest.mark.parametrize("state", ["forced_open", "forced_closed", "disabled"])

@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     consumes,
     initialize,
@@ -32,6 +33,10 @@ class Pass:
     generation: int
     probe: bool = False
     watched: bool = True
+
+
+Admitted = tuple[Permit, Pass]
+Hint = float | None
 
 
 @dataclass
@@ -103,9 +108,7 @@ class Model:
 
     # -- outcomes
 
-    def end(
-        self, ended: Pass, now: float, kind: str | None, *, slow: bool, draw: float, hint: float | None
-    ) -> None:
+    def end(self, ended: Pass, now: float, kind: str | None, *, slow: bool, draw: float, hint: Hint) -> None:
         """*kind* is None for an answer."""
         if not ended.watched or ended.generation != self.generation:
             return
@@ -124,7 +127,7 @@ class Model:
             self.open(now, draw, hint)
 
     def end_probe(
-        self, ended: Pass, now: float, kind: str | None, slow: bool, draw: float, hint: float | None
+        self, ended: Pass, now: float, kind: str | None, slow: bool, draw: float, hint: Hint
     ) -> None:
         del self.probes[ended]
         if kind is not None:
@@ -141,7 +144,7 @@ class Model:
     def abandon(self, ended: Pass) -> None:
         self.probes.pop(ended, None)
 
-    def open(self, now: float, draw: float, hint: float | None) -> None:
+    def open(self, now: float, draw: float, hint: Hint) -> None:
         rules = self.rules
         own = min(rules.open_seconds_max, rules.open_seconds * 2**self.trips) * (1 + rules.jitter * draw)
         self.open_for = own if hint is None else max(own, min(hint, 120.0))
@@ -198,6 +201,7 @@ RULES = st.builds(
     ramp_seconds=st.sampled_from([0.0, 4.0]),
 )
 STEPS = [0.0, 0.125, 0.25, 0.5, 1.0, 2.5, 4.0, 10.0, 60.0, 1000.0, -0.125, -1.0, -5.0, -30.0]
+WORDS = st.sampled_from([State.FORCED_OPEN, State.FORCED_CLOSED, State.DISABLED, *[State.CLOSED] * 3])
 DRAWS = st.sampled_from([0.0, 0.25, 0.5, 0.875])
 ENDS = st.sampled_from(["ok", "ok", "slow", "fail", "fail", "slow fail", "abandon"])
 HINTS = st.sampled_from([None, None, None, 2.0, 90.0, 500.0])
@@ -206,7 +210,7 @@ HINTS = st.sampled_from([None, None, None, 2.0, 90.0, 500.0])
 class BreakerAgainstModel(RuleBasedStateMachine):
     """Calls overlap as they like; the clock stands, steps back and jumps."""
 
-    inside = Bundle[tuple[Permit, Pass]]("inside")
+    inside = Bundle[Admitted]("inside")
 
     @initialize(rules=RULES)
     def begin(self, rules: Rules) -> None:
@@ -227,9 +231,11 @@ class BreakerAgainstModel(RuleBasedStateMachine):
         assert left == max(0.0, self.model.left(self.now))
         self.now += left
 
-    def admit(self, draw: float) -> tuple[Permit, Pass] | None:
+    def admit(self, draw: float) -> Admitted | None:
         """As a policy does it; the model must agree."""
+        read = self.machine.left_open(self.now)
         expected = self.model.admit(self.now, draw)
+        assert read is None or expected == (State.OPEN, read)
         permit: Permit | Refusal | None = self.machine.closed
         if permit is None:
             permit, _ = self.machine.admit(self.now, draw)
@@ -246,24 +252,22 @@ class BreakerAgainstModel(RuleBasedStateMachine):
         return permit, expected
 
     @rule(target=inside, draw=DRAWS)
-    def a_call_comes(self, draw: float) -> object:
+    def a_call_comes(self, draw: float) -> MultipleResults[Admitted] | Admitted:
         admitted = self.admit(draw)
         return multiple() if admitted is None else admitted
 
     @rule(ended=consumes(inside), how=ENDS, kind=st.sampled_from(KINDS), draw=DRAWS, hint=HINTS)
-    def a_call_ends(
-        self, ended: tuple[Permit, Pass], how: str, kind: str, draw: float, hint: float | None
-    ) -> None:
+    def a_call_ends(self, ended: Admitted, how: str, kind: str, draw: float, hint: Hint) -> None:
         self.end(ended, how, kind, draw, hint)
 
     @rule(how=ENDS, times=st.integers(1, 5), kind=st.sampled_from(KINDS), draw=DRAWS, hint=HINTS)
-    def calls_come_and_end(self, how: str, times: int, kind: str, draw: float, hint: float | None) -> None:
+    def calls_come_and_end(self, how: str, times: int, kind: str, draw: float, hint: Hint) -> None:
         for _ in range(times):
             admitted = self.admit(draw)
             if admitted is not None:
                 self.end(admitted, how, kind, draw, hint)
 
-    def end(self, ended: tuple[Permit, Pass], how: str, kind: str, draw: float, hint: float | None) -> None:
+    def end(self, ended: Admitted, how: str, kind: str, draw: float, hint: Hint) -> None:
         permit, expected = ended
         before = self.machine.state
         if how == "abandon":
@@ -282,9 +286,7 @@ class BreakerAgainstModel(RuleBasedStateMachine):
         assert (change is None) == (self.model.state is before)
         assert change is None or (change.before, change.after) == (before, self.model.state)
 
-    @rule(
-        state=st.sampled_from([State.FORCED_OPEN, State.FORCED_CLOSED, State.DISABLED, *[State.CLOSED] * 3])
-    )
+    @rule(state=WORDS)
     def an_operator_speaks(self, state: State) -> None:
         change = self.machine.force(state)
         assert (change is None) == (self.model.state is state)
@@ -329,5 +331,5 @@ class BreakerAgainstModel(RuleBasedStateMachine):
 
 TestBreakerAgainstModel = BreakerAgainstModel.TestCase
 TestBreakerAgainstModel.settings = settings(
-    derandomize=True, deadline=None, max_examples=150, stateful_step_count=50, database=None
+    derandomize=True, deadline=None, max_examples=300, stateful_step_count=50, database=None
 )

@@ -28,6 +28,11 @@ class Guest:
     def seated(self) -> bool:
         return self.ticket is not None and self.ticket.granted is not None
 
+    def keeps(self) -> Seats:
+        seats = self.leave()
+        assert seats is not None
+        return seats
+
     def leave(self) -> Seats | None:
         assert self.ticket is not None
         return self.machine.leave(self.ticket)
@@ -72,7 +77,7 @@ def test_seats_go_to_waiters_first_come_first_served() -> None:
     guests = [Guest(machine) for _ in range(3)]
     machine.give(first)
     assert [guest.seated for guest in guests] == [True, False, False]
-    machine.give(guests[0].leave() or first)
+    machine.give(guests[0].keeps())
     assert [guest.seated for guest in guests] == [False, True, False]
     assert [guest.woken for guest in guests] == [1, 1, 0]
     assert (machine.in_flight, machine.waiting) == (1, 1)
@@ -169,6 +174,7 @@ def test_a_wake_may_use_the_bulkhead_and_no_lock_is_held() -> None:
     def wake() -> bool:
         def probe(_: int) -> None:
             free.append(machine._lock.acquire(timeout=PATIENCE))
+            machine._lock.release()
 
         crowd(1, probe)
         return True
@@ -197,7 +203,7 @@ def test_threads_never_exceed_the_limit_and_no_seat_is_lost(limit: int, threads:
     def work(number: int) -> None:
         rng = random.Random(number)
         for _ in range(150):
-            seats = machine.take() or wait_in_line(machine, rng.choice([0.0, 0.0005, PATIENCE]))
+            seats = take_or_wait(machine, rng.choice([0.0, 0.0005, PATIENCE]))
             if seats is None:
                 continue
             inside.append(None)
@@ -215,8 +221,11 @@ def test_threads_never_exceed_the_limit_and_no_seat_is_lost(limit: int, threads:
     assert machine.take() is None
 
 
-def wait_in_line(machine: BulkheadMachine, seconds: float) -> Seats | None:
+def take_or_wait(machine: BulkheadMachine, seconds: float) -> Seats | None:
     """As the policy does it, on a thread."""
+    seats = machine.take()
+    if seats is not None:
+        return seats
     flag = threading.Event()
 
     def wake() -> bool:
@@ -239,7 +248,7 @@ def test_patient_threads_are_all_served() -> None:
 
     def work(number: int) -> None:
         for _ in range(100):
-            seats = machine.take() or wait_in_line(machine, PATIENCE)
+            seats = take_or_wait(machine, PATIENCE)
             assert seats is not None
             order.append(number)
             machine.give(seats)

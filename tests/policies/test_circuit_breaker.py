@@ -89,9 +89,8 @@ def test_a_rate_of_failures_in_a_window_opens_it(world):
     for _ in range(4):
         world.failure(safe)
     assert str(world.failure(safe)).startswith(
-        "breaker 'model' is open for another 5.0 s after 2 failures of 3 calls in 10 s"
-    ) or one.state in (State.OPEN, State.CLOSED)
-    assert one.state is State.OPEN
+        "breaker 'model' is open for another 5.0 s after 3 failures of 4 calls in 10 s"
+    )
 
 
 def test_a_count_window_opens_it_too(world):
@@ -210,7 +209,7 @@ def test_a_slow_failure_counts_as_both(world):
 
 @pytest.mark.parametrize(
     "error",
-    [ValueError, BulkheadFull, LimitExceeded, CircuitOpen, MemoryError],
+    [ValueError, BulkheadFull, LimitExceeded, CircuitOpen],
     ids=lambda error: error.__name__,
 )
 def test_what_says_nothing_about_the_model_does_not_count(world, error):
@@ -218,7 +217,7 @@ def test_what_says_nothing_about_the_model_does_not_count(world, error):
     safe = one(world.model(error))
     for _ in range(5):
         world.failure(safe)
-    assert one.state is (State.OPEN if error is MemoryError else State.CLOSED)
+    assert (one.state, one.failures) == (State.CLOSED, {})
 
 
 def test_a_policys_time_out_counts_and_the_callers_deadline_does_not(world):

@@ -16,31 +16,7 @@ from resilient_ml import (
     remaining,
 )
 
-from ..worlds import hang, items, slow
-
-
-def calling(world, inner, before=0.0):
-    """A function of this world's colour that takes *before* seconds and then calls *inner*."""
-    import anyio
-
-    def call():
-        world.clock.sleep(before)
-        return inner()
-
-    async def acall():
-        await anyio.sleep(before)
-        return await inner()
-
-    def stream():
-        world.clock.sleep(before)
-        yield from inner()
-
-    async def astream():
-        await anyio.sleep(before)
-        async for item in inner():
-            yield item
-
-    return {"call": call, "async call": acall, "stream": stream, "async stream": astream}[world.colour.value]
+from ..worlds import calling, hang, items, slow
 
 
 # ---- in time and late

@@ -1,0 +1,426 @@
+"""Streams: what the consumer sends, throws and leaves reaches the user's stream through every policy."""
+
+import asyncio
+import gc
+
+import anyio
+import pytest
+
+from resilient_ml import (
+    Bulkhead,
+    CircuitBreaker,
+    Colour,
+    ConstantBackoff,
+    Fallback,
+    Pipeline,
+    Retry,
+    Timeout,
+)
+
+from ..virtual_time import run_on_asyncio
+from ..worlds import hang, items, slow
+
+STACKS = {
+    "nothing": (),
+    "limits": (Bulkhead(5), Timeout(5)),
+    "everything": (Fallback("popular"), Retry(), CircuitBreaker(), Bulkhead(5), Timeout(5)),
+}
+
+
+@pytest.fixture(params=list(STACKS.values()), ids=list(STACKS))
+def guard(request, clock):
+    return Pipeline(*request.param)
+
+
+# ---- generators
+
+
+def echo():
+    """Answers what it is sent, shouts at what is thrown, and returns at last."""
+    sent = yield "begin"
+    while sent != "end":
+        try:
+            sent = yield sent
+        except KeyError as error:
+            sent = yield f"caught {error.args[0]}"
+    return "ended"
+
+
+async def aecho():
+    """As echo; an async generator returns nothing."""
+    sent = yield "begin"
+    while sent != "end":
+        try:
+            sent = yield sent
+        except KeyError as error:
+            sent = yield f"caught {error.args[0]}"
+
+
+def test_what_is_sent_and_thrown_reaches_a_generator_and_its_return_comes_back(guard):
+    stream = guard(echo)()
+    assert next(stream) == "begin"
+    assert stream.send("a") == "a"
+    assert stream.throw(KeyError("b")) == "caught b"
+    assert next(stream) is None
+    with pytest.raises(StopIteration) as stop:
+        stream.send("end")
+    assert stop.value.value == "ended"
+
+
+def test_what_is_sent_and_thrown_reaches_an_async_generator(guard, clock):
+    async def scenario():
+        stream = guard(aecho)()
+        assert await anext(stream) == "begin"
+        assert await stream.asend("a") == "a"
+        assert await stream.athrow(KeyError("b")) == "caught b"
+        assert await anext(stream) is None
+        with pytest.raises(StopAsyncIteration):
+            await stream.asend("end")
+
+    run_on_asyncio(clock, scenario)
+
+
+def test_yield_from_passes_the_return_value_on(guard):
+    def outer():
+        return (yield from guard(echo)())
+
+    stream = outer()
+    next(stream)
+    with pytest.raises(StopIteration) as stop:
+        stream.send("end")
+    assert stop.value.value == "ended"
+
+
+def test_what_is_thrown_and_not_caught_comes_out_as_it_was(guard):
+    stream = guard(echo)()
+    next(stream)
+    error = OSError("thrown")
+    with pytest.raises(OSError) as caught:
+        stream.throw(error)
+    assert caught.value is error
+    with pytest.raises(StopIteration):
+        next(stream)
+
+
+# ---- closing
+
+
+@pytest.mark.parametrize("begun", [0, 1])
+def test_closing_closes_the_users_generator(guard, begun):
+    closed = []
+
+    @guard
+    def model():
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append(True)
+
+    stream = model()
+    for _ in range(begun):
+        next(stream)
+    stream.close()
+    assert closed == [True] * begun
+    stream.close()
+
+
+def test_a_stream_that_is_dropped_is_closed_at_once(guard):
+    closed = []
+
+    @guard
+    def model():
+        try:
+            yield 1
+        finally:
+            closed.append(True)
+
+    gc.disable()
+    try:
+        stream = model()
+        next(stream)
+        del stream
+        assert closed == [True]
+    finally:
+        gc.enable()
+
+
+def test_a_generator_that_yields_while_it_is_closed_is_an_error(guard):
+    @guard
+    def model():
+        try:
+            yield 1
+        finally:
+            yield 2
+
+    stream = model()
+    next(stream)
+    with pytest.raises(RuntimeError, match="generator ignored GeneratorExit"):
+        stream.close()
+
+
+def test_an_error_while_closing_comes_out(guard):
+    @guard
+    def model():
+        try:
+            yield 1
+        finally:
+            raise KeyError("cleanup")
+
+    stream = model()
+    next(stream)
+    with pytest.raises(KeyError, match="cleanup"):
+        stream.close()
+
+
+def test_closing_an_async_stream_waits_for_its_cleanup(stream_world):
+    if not stream_world.is_async:
+        return
+    closed = []
+    guard = Pipeline(*STACKS["everything"])
+
+    @guard
+    async def model():
+        try:
+            yield 1
+            yield 2
+        finally:
+            await anyio.sleep(1)
+            closed.append(stream_world.clock.now())
+
+    async def scenario():
+        began = stream_world.clock.now()
+        stream = model()
+        assert await anext(stream) == 1
+        await stream.aclose()
+        assert closed == [began + 1]
+        await stream.aclose()
+
+    stream_world.run(scenario)
+
+
+def test_closing_an_async_stream_that_was_never_begun_does_nothing(clock):
+    async def scenario():
+        stream = Pipeline(*STACKS["everything"])(aecho)()
+        await stream.aclose()
+
+    run_on_asyncio(clock, scenario)
+
+
+def test_an_async_generator_that_yields_while_it_is_closed_is_an_error(clock):
+    @Pipeline(*STACKS["everything"])
+    async def model():
+        try:
+            yield 1
+        finally:
+            yield 2
+
+    async def scenario():
+        stream = model()
+        await anext(stream)
+        with pytest.raises(RuntimeError, match="ignored GeneratorExit"):
+            await stream.aclose()
+
+    run_on_asyncio(clock, scenario)
+
+
+def test_a_cancelled_consumer_closes_the_users_stream(stream_world):
+    if not stream_world.is_async:
+        return
+    closed = []
+    bulkhead = Bulkhead(1)
+
+    @Pipeline(bulkhead, Timeout(50))
+    async def model():
+        try:
+            yield 1
+            await anyio.sleep_forever()
+        finally:
+            closed.append(True)
+
+    async def scenario():
+        with anyio.move_on_after(1) as scope:
+            async for _ in model():
+                pass
+        assert scope.cancelled_caught
+
+    stream_world.run(scenario)
+    assert closed == [True]
+    assert bulkhead.in_flight == 0
+
+
+def test_no_scope_is_open_while_the_consumer_has_the_item(stream_world):
+    """The consumer may take longer than the limit leaves per pull, and trio's scopes stay nested."""
+    if not stream_world.is_async:
+        return
+    safe = Timeout(10)(stream_world.model(items("to", "ken")))
+
+    async def scenario():
+        seen = []
+        with anyio.move_on_after(60):
+            stream = safe()
+            with anyio.move_on_after(30):
+                seen.append(await anext(stream))
+            with anyio.move_on_after(5):
+                seen.append(await anext(stream))
+            async for item in stream:
+                seen.append(item)
+        return seen
+
+    assert stream_world.run(scenario) == ["to", "ken"]
+
+
+# ---- streams that are no generators
+
+
+class Chunks:
+    """An iterator as clients give it: no send, no throw, no close."""
+
+    def __init__(self, *chunks):
+        self.chunks = list(chunks)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if not self.chunks:
+            raise StopIteration
+        return self.chunks.pop(0)
+
+
+class AsyncChunks(Chunks):
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if not self.chunks:
+            raise StopAsyncIteration
+        return self.chunks.pop(0)
+
+
+class ClosedChunks(AsyncChunks):
+    closed = 0
+
+    def close(self):
+        ClosedChunks.closed += 1
+
+
+def test_an_iterator_may_be_guarded_as_a_stream(guard):
+    safe = guard(lambda: Chunks("to", "ken"), colour=Colour.STREAM)
+    assert list(safe()) == ["to", "ken"]
+    stream = safe()
+    next(stream)
+    with pytest.raises(KeyError):
+        stream.throw(KeyError())
+
+
+def test_an_iterable_may_be_guarded_as_a_stream(guard):
+    assert list(guard(lambda: ["to", "ken"], colour=Colour.STREAM)()) == ["to", "ken"]
+
+
+def test_an_async_iterator_may_be_guarded_as_a_stream(guard, clock):
+    async def scenario():
+        safe = guard(lambda: AsyncChunks("to", "ken"), colour=Colour.ASYNC_STREAM)
+        assert [item async for item in safe()] == ["to", "ken"]
+        stream = safe()
+        await anext(stream)
+        with pytest.raises(KeyError):
+            await stream.athrow(KeyError())
+
+    run_on_asyncio(clock, scenario)
+
+
+def test_a_coroutine_that_gives_a_stream_may_be_guarded_as_one(guard, clock):
+    async def connect():
+        await asyncio.sleep(1)
+        return ClosedChunks("to", "ken")
+
+    async def scenario():
+        ClosedChunks.closed = 0
+        safe = guard(connect, colour=Colour.ASYNC_STREAM)
+        return [item async for item in safe()], ClosedChunks.closed
+
+    assert run_on_asyncio(clock, scenario) == (["to", "ken"], 1)
+
+
+def test_what_is_no_stream_is_an_error(guard):
+    with pytest.raises(TypeError, match="not iterable"):
+        list(guard(lambda: 7, colour=Colour.STREAM)())
+
+
+# ---- items
+
+
+def test_items_are_passed_on_one_by_one_as_they_come(stream_world):
+    began = stream_world.clock.now()
+    seen = []
+    safe = Pipeline(Retry(), Timeout(60))(stream_world.model(items(slow(1, "a"), slow(2, "b"), slow(3, "c"))))
+
+    if stream_world.is_async:
+
+        async def consume():
+            async for item in safe():
+                seen.append((item, stream_world.clock.now() - began))
+
+        stream_world.run(consume)
+    else:
+        for item in safe():
+            seen.append((item, stream_world.clock.now() - began))
+    assert seen == [("a", 1), ("b", 3), ("c", 6)]
+
+
+def test_an_empty_stream_is_a_stream(stream_world):
+    assert stream_world.call(Pipeline(Retry(), Timeout(5))(stream_world.model(items()))) == ()
+
+
+def test_exceptions_and_none_may_be_items(stream_world):
+    async def awaited():
+        yield None
+        yield KeyError
+        yield StopIteration()
+
+    def plain():
+        yield None
+        yield KeyError
+        yield StopIteration()
+
+    seen = stream_world.call(Retry()(awaited if stream_world.is_async else plain))
+    assert seen[:2] == (None, KeyError)
+    assert isinstance(seen[2], StopIteration)
+
+
+def test_a_stop_iteration_that_a_model_raises_is_an_error_and_no_end(stream_world):
+    error = stream_world.failure(Retry(1)(stream_world.model(items("a", StopIteration("mine")))))
+    assert isinstance(error, RuntimeError)
+
+
+def test_two_streams_of_one_function_at_once_are_kept_apart(stream_world):
+    safe = Pipeline(*STACKS["everything"])(
+        stream_world.model(items(slow(1, "a"), slow(1, "b")), items(slow(1, "c"), slow(1, "d")))
+    )
+    assert stream_world.together((safe,), (safe,)) == [("a", "b"), ("c", "d")]
+
+
+def test_a_stream_that_hangs_after_items_ends_at_the_limit(stream_world):
+    began = stream_world.clock.now()
+    seen = []
+    safe = Timeout(5)(stream_world.model(items("a", slow(2, "b"), hang())))
+
+    async def consume():
+        async for item in safe():
+            seen.append(item)
+
+    with pytest.raises(TimeoutError):
+        if stream_world.is_async:
+            stream_world.run(consume)
+        else:
+            for item in safe():
+                seen.append(item)
+    assert seen == ["a", "b"]
+    assert stream_world.clock.now() - began == 5
+
+
+def test_retry_waits_inside_a_stream_give_the_loop_its_turn(stream_world):
+    model = stream_world.model(ConnectionError, items("a", "b"))
+    assert stream_world.call(Retry(2, backoff=ConstantBackoff(3))(model)) == ("a", "b")
+    assert model.starts == [0, 3]
