@@ -89,12 +89,15 @@ class CircuitOpen(Rejected):
         if self.retry_after is None:
             return (
                 f"breaker {self.policy!r} is {self.state} {self.reason}; "
-                "call force_closed() or reset() to let calls in"
+                "call force_closed() or reset() to let calls through"
             )
         return (
             f"breaker {self.policy!r} is {self.state} for another {self.retry_after:.1f} s {self.reason}; "
             "retry after that, or put a Fallback outside it"
         )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
 
 
 class BulkheadFull(Rejected):

@@ -106,7 +106,7 @@ def test_bad_values_are_refused(check: Check, value: Any, error: type[Exception]
 
 
 @pytest.mark.parametrize("check", [seconds, share, real])
-@pytest.mark.parametrize("value", [10**400, -(10**5000)])
+@pytest.mark.parametrize("value", [10**400, -(10**5000)], ids=["large", "huge"])
 def test_a_number_too_large_for_a_float_is_refused_without_its_digits(check: Check, value: int) -> None:
     expected = rf"^limit must be finite, got an int of {value.bit_length()} bits; pass 3, say$"
     with pytest.raises(ValueError, match=expected):
@@ -114,9 +114,7 @@ def test_a_number_too_large_for_a_float_is_refused_without_its_digits(check: Che
 
 
 def test_a_whole_number_with_more_digits_than_python_prints_is_refused_too() -> None:
-    with pytest.raises(
-        ValueError, match=r"^limit must be at least 1, got an int of 16610 bits; pass 3, say$"
-    ):
+    with pytest.raises(ValueError, match=r"^limit must be at least 1, got an int of \d+ bits; pass 3, say$"):
         whole("limit", -(10**5000))
 
 

@@ -118,9 +118,10 @@ def guarded_async_stream(fn: Callable[..., Any], step: Step) -> Callable[..., An
         while await _until_item(resume, body, outlet):
             try:
                 outlet.sent = yield outlet.item
-            except GeneratorExit as error:
+            except GeneratorExit:
                 # The user's stream is closed by the leaf, which may have to wait for it.
-                await _finish(partial(body.throw, error), body, outlet)
+                outlet.closing = True
+                await _finish(again, body, outlet)
                 raise
             except BaseException as error:
                 resume = partial(body.throw, error)

@@ -26,11 +26,12 @@ from .blocking import BlockingCoroutines
 
 
 class Outlet:
-    """Where items leave the pipeline, and what the consumer sends comes in."""
+    """Where items leave the pipeline, and what the consumer sends comes in, its leaving included."""
 
-    __slots__ = ("item", "sent")
+    __slots__ = ("closing", "item", "sent")
 
     def __init__(self) -> None:
+        self.closing = False
         self.item: Any = None
         self.sent: Any = None
 
@@ -42,6 +43,10 @@ def emit(call: Call, item: Any) -> Generator[Outlet, None, Any]:
     outlet.item = item
     call.emitted += 1  # type: ignore[misc]  # a slot of every kind of call that streams
     yield outlet
+    if outlet.closing:
+        # Raised here and not thrown in: a GeneratorExit that is thrown into a coroutine closes what it awaits
+        # at once, and no cleanup could wait for anything.
+        raise GeneratorExit
     sent, outlet.sent = outlet.sent, None
     return sent
 

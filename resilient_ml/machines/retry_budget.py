@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from .. import _checks
 from .._forks import survive_forks
@@ -21,8 +21,9 @@ class RetryBudget:
     ``burst + ratio * N + floor * t`` retries: a dead model sees ``1 + ratio`` calls a request, not
     ``attempts``.
 
-    First attempts draw numbers from a counter, which takes no lock; the bucket is filled from the
-    difference when a retry asks. Between two retries the bucket only fills, so filling late is exact.
+    First attempts draw numbers from a counter (``earn()``, or ``next(budget.attempts)``), which takes no lock;
+    the bucket is filled from the difference when a retry asks. Between two retries it only fills, so filling
+    late is exact.
 
     Args:
         ratio: Retries earned per first attempt, from 0.
@@ -41,7 +42,18 @@ class RetryBudget:
     2016, ch. 21.
     """
 
-    __slots__ = ("__weakref__", "_lock", "_saved", "_seen", "_seen_at", "burst", "earn", "floor", "ratio")
+    __slots__ = (
+        "__weakref__",
+        "_lock",
+        "_saved",
+        "_seen",
+        "_seen_at",
+        "attempts",
+        "burst",
+        "earn",
+        "floor",
+        "ratio",
+    )
 
     def __init__(self, ratio: float = 0.2, floor: float = 1.0, burst: float = 10.0) -> None:
         self.ratio: float = _nonnegative("ratio", ratio)
@@ -52,7 +64,8 @@ class RetryBudget:
         self._saved = self.burst
         self._seen = 0
         self._seen_at: float | None = None
-        self.earn: Callable[[], int] = itertools.count(1).__next__
+        self.attempts: Iterator[int] = itertools.count(1)
+        self.earn: Callable[[], int] = self.attempts.__next__
         self._lock = threading.RLock()
         survive_forks(self)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from .. import _checks
@@ -112,11 +113,11 @@ class Retry(Policy):
             "retry_after_cap", retry_after_cap, zero=True, remedy="pass the longest wait to obey, in seconds"
         )
         self._draw = random.random if rng is None else rng.random
-        self._earn: Callable[[], object] = _nothing if self.budget is None else self.budget.earn
+        self._firsts: Iterator[int] = itertools.repeat(0) if self.budget is None else self.budget.attempts
 
     async def around(self, proceed: Proceed[T], call: Call) -> T:
         """Attempt, and wait, and attempt again."""
-        self._earn()
+        next(self._firsts)
         since = MARKS.made
         attempt = 1
         wait = 0.0
@@ -246,10 +247,6 @@ def _is_consumable(value: object) -> bool:
         or hasattr(kind, "__anext__")
         or (hasattr(kind, "read") and hasattr(kind, "seek"))
     )
-
-
-def _nothing() -> None:
-    """What a first attempt earns without a budget."""
 
 
 def _delay(parameter: str, given: Any) -> Delay:

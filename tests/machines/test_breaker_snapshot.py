@@ -34,7 +34,7 @@ def test_a_snapshot_is_plain_data_with_durations() -> None:
     assert play.machine.snapshot(2.0) == {
         "version": 1,
         "state": "open",
-        "reason": "after 1 failures in a row",
+        "reason": "after 1 failure in a row",
         "trips": 1,
         "open_for": 5.0,
         "left": 3.0,
@@ -52,7 +52,7 @@ def test_only_an_open_breaker_saves_times_of_being_open() -> None:
 
 def test_an_open_breaker_stays_open_for_what_was_left_on_another_clock() -> None:
     play = restored(opened().machine.snapshot(2.0))
-    assert refusal(play, OTHER_CLOCK) == Refusal(State.OPEN, 3.0, "after 1 failures in a row")
+    assert refusal(play, OTHER_CLOCK) == Refusal(State.OPEN, 3.0, "after 1 failure in a row")
     assert play.machine.failures == {"server": 1}
     play((OTHER_CLOCK + 2.9, "ok", "refused"), (OTHER_CLOCK + 3, "fail", "open"))
     assert refusal(play, OTHER_CLOCK + 3).retry_after == 10.0  # the trips go on

@@ -150,7 +150,7 @@ def test_without_the_slow_rule_no_answer_is_slow() -> None:
 
 def test_open_ends_at_exactly_its_time() -> None:
     play = opened()
-    assert refusal(play, 0.0) == Refusal(State.OPEN, 5.0, "after 1 failures in a row")
+    assert refusal(play, 0.0) == Refusal(State.OPEN, 5.0, "after 1 failure in a row")
     play((math.nextafter(5.0, 0.0), "admit a", "refused"), (5.0, "admit a", "in"))
     assert play.path[-1] == "open to half_open 5 s open are over"
 
