@@ -136,3 +136,22 @@ def test_the_error_of_a_policys_limit_says_which_and_how_long() -> None:
 
 def test_no_error_is_an_interrupt() -> None:
     assert all(issubclass(kind, Exception) for kind in ATTRIBUTES)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("retry_after", "left", "remedy"),
+    [
+        (12.44, " for another 12.4 s", "retry after that, or put a Fallback outside it"),
+        (None, "", "call force_closed() or reset() to let calls through"),
+    ],
+)
+def test_the_refusal_of_a_breaker_says_why_when_it_is_read(
+    retry_after: float | None, left: str, remedy: str, way: str
+) -> None:
+    error = WAYS[way](CircuitOpen.of("embedder", "open", retry_after, "after 5 failures in a row"))
+    message = f"breaker 'embedder' is open{left} after 5 failures in a row; {remedy}"
+    assert str(error) == message
+    assert repr(error) == f"CircuitOpen({message!r})"
+    assert (error.policy, error.retry_after) == ("embedder", retry_after)
+    assert (error.state, error.reason) == ("open", "after 5 failures in a row")

@@ -83,6 +83,7 @@ class BreakerMachine:
         self._open_for = self._until = self._ramp_from = 0.0
         self._probes: dict[Probe, float] = {}
         self.state: State = State.CLOSED
+        self.reason: str = ""
         self._enter(State.CLOSED)
         survive_forks(self)
 

@@ -40,7 +40,7 @@ class Bulkhead(Policy):
     42
     """
 
-    role = "limiter"
+    role: str = "limiter"
 
     def __init__(
         self,

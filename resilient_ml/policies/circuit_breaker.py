@@ -77,7 +77,7 @@ class CircuitBreaker(Policy):
     after resilience4j.
     """
 
-    role = "breaker"
+    role: str = "breaker"
 
     def __init__(
         self,

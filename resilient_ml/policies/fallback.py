@@ -62,7 +62,7 @@ class Fallback(Policy):
     'neutral'
     """
 
-    role = "fallback"
+    role: str = "fallback"
 
     def __init__(
         self,

@@ -54,7 +54,7 @@ class Keyed(Policy):
             forgettable=lambda policy: policy.forgettable(),
         )
         self._sample = self._make()
-        self.role = self._sample.role
+        self.role: str = self._sample.role
 
     @property
     def max_keys(self) -> int:

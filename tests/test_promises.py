@@ -1,0 +1,559 @@
+"""The promises that every policy keeps, a test each; most are tested further where the policy is.
+
+A run of a million calls, as before a release: ``RESILIENT_ML_SOAK=1000000 pytest tests/test_promises.py``.
+"""
+
+import asyncio
+import contextvars
+import copy
+import gc
+import inspect
+import os
+import pickle
+import signal
+import sys
+import threading
+import tracemalloc
+import weakref
+
+import anyio
+import pytest
+
+from resilient_ml import (
+    Bulkhead,
+    BulkheadFull,
+    CircuitBreaker,
+    CircuitOpen,
+    ConstantBackoff,
+    DeadlineExceeded,
+    Fallback,
+    Keyed,
+    LimitExceeded,
+    Pipeline,
+    Retry,
+    RetryBudget,
+    State,
+    Timeout,
+    deadline,
+    events,
+)
+
+from .worlds import hang, slow
+
+SOAK = int(os.environ.get("RESILIENT_ML_SOAK", "20000"))
+AT_ONCE = ConstantBackoff(0)
+
+
+def every_policy():
+    return {
+        "retry": lambda: Retry(2, backoff=AT_ONCE),
+        "timeout": lambda: Timeout(60),
+        "late_only": lambda: Timeout(60, late_only=True),
+        "breaker": lambda: CircuitBreaker(),
+        "count window": lambda: CircuitBreaker(window_calls=100),
+        "bulkhead": lambda: Bulkhead(4, queue=4),
+        "fallback": lambda: Fallback("popular"),
+        "keyed": lambda: Keyed(lambda: Bulkhead(4), key=lambda *args: 1),
+        "everything": lambda: Pipeline(
+            Fallback("popular"), Retry(2, backoff=AT_ONCE), CircuitBreaker(), Bulkhead(4), Timeout(60)
+        ),
+    }
+
+
+@pytest.fixture(params=list(every_policy().values()), ids=list(every_policy()))
+def policy(request):
+    return request.param()
+
+
+# ---- in flight
+
+
+def test_work_in_flight_never_exceeds_its_bound(world):
+    bulkhead = Bulkhead(2, queue=2)
+    model = world.model(slow(1, "cat"), slow(2, ConnectionError), slow(1, "dog"))
+    world.together(*[(bulkhead(model),)] * 6)
+    assert model.script.most_inside == 2
+    assert (bulkhead.in_flight, bulkhead.waiting) == (0, 0)
+
+
+def test_permits_are_released_exactly_once(world):
+    bulkhead = Bulkhead(1)
+    for end in ("cat", KeyError):
+        world.failure(bulkhead(world.model(end)))
+    assert bulkhead.in_flight == 0
+    assert [type(one) for one in world.together(*[(bulkhead(world.model(slow(1, "cat"))),)] * 2)] == [
+        str,
+        BulkheadFull,
+    ]
+
+
+# ---- the breaker
+
+
+def open_breaker(world, **options):
+    breaker = CircuitBreaker(consecutive_failures=1, open_seconds=5, jitter=0, **options)
+    world.failure(breaker(world.model(ConnectionError)))
+    assert breaker.state is State.OPEN
+    return breaker
+
+
+def test_a_breaker_admits_exactly_its_half_open_permits(world):
+    breaker = open_breaker(world, half_open_permits=2)
+    world.clock.advance(5)
+    model = world.model(slow(1, "cat"))
+    ends = world.together(*[(breaker(model),)] * 6)
+    assert [type(end) for end in ends] == [str] * 2 + [CircuitOpen] * 4
+
+
+def test_a_probe_that_hangs_loses_its_lease(async_world):
+    breaker = open_breaker(async_world, probe_lease_seconds=2)
+    async_world.clock.advance(5)
+    safe = breaker(async_world.model(hang(), "cat"))
+
+    async def scenario():
+        async with anyio.create_task_group() as group:
+            group.start_soon(async_world.use, safe, {})
+            await anyio.sleep(2)
+            assert await async_world.use(safe, {}) == "cat"
+            group.cancel_scope.cancel()
+
+    async_world.run(scenario)
+    assert breaker.state is State.CLOSED
+
+
+def test_an_outcome_from_an_earlier_state_changes_nothing(async_world):
+    breaker = CircuitBreaker(consecutive_failures=1)
+    late = breaker(async_world.model(slow(3, ConnectionError)))
+
+    async def scenario():
+        async with anyio.create_task_group() as group:
+            group.start_soon(failing, async_world, late)
+            await anyio.sleep(1)
+            breaker.force_open()
+            breaker.reset()
+
+    async_world.run(scenario)
+    assert breaker.state is State.CLOSED
+
+
+async def failing(world, safe):
+    with pytest.raises(ConnectionError):
+        await world.use(safe, {})
+
+
+def test_cancellation_is_neither_success_nor_failure(async_world):
+    breaker = CircuitBreaker(consecutive_failures=1, minimum_calls=1)
+
+    async def scenario():
+        with anyio.move_on_after(1):
+            await async_world.use(breaker(async_world.model(hang())), {})
+
+    async_world.run(scenario)
+    assert (breaker.state, breaker.failures) == (State.CLOSED, {})
+
+
+@pytest.mark.parametrize("step", [0, -1000, 1000])
+def test_a_clock_that_stands_still_or_jumps_breaks_nothing(world, step):
+    breaker = open_breaker(world)
+    world.clock.advance(step)
+    safe = breaker(world.model("cat"))
+    error = world.failure(safe)
+    assert error is None or 0 <= error.retry_after <= 5
+    world.clock.advance(5)
+    assert world.call(safe) == "cat"
+
+
+# ---- attempts
+
+
+def test_three_attempts_call_at_most_three_times(world):
+    model = world.model(ConnectionError)
+    world.failure(Retry(attempts=3, backoff=AT_ONCE)(model))
+    assert len(model.starts) == 3
+
+
+def test_sleeps_end_before_the_deadline(world):
+    model = world.model(ConnectionError)
+    began = world.clock.now()
+    with deadline(10):
+        world.failure(Retry(9, backoff=ConstantBackoff(3), budget=None)(model))
+    assert world.clock.now() - began == 9
+
+
+def test_a_retry_budget_caps_amplification(world):
+    model = world.model(ConnectionError)
+    safe = Retry(9, backoff=AT_ONCE, budget=RetryBudget(ratio=0.1, floor=0, burst=1))(model)
+    for _ in range(100):
+        world.failure(safe)
+    assert len(model.starts) <= 100 * 1.1 + 1
+
+
+def test_a_retry_inside_a_retry_does_not_multiply(world):
+    model = world.model(ConnectionError)
+    world.failure(Retry(3, backoff=AT_ONCE)(Retry(3, backoff=AT_ONCE)(model)))
+    assert len(model.starts) == 3
+
+
+# ---- what passes through everything
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
+def test_interrupts_and_cancellation_pass_through_everything(clock, error):
+    bulkhead, breaker = Bulkhead(1), CircuitBreaker(consecutive_failures=1)
+    raised = error()
+
+    def model():
+        raise raised
+
+    guard = Pipeline(Fallback("popular", on=lambda error: True), Retry(on=lambda error: True), breaker, bulkhead)
+    with pytest.raises(error) as caught:
+        guard(model)()
+    assert caught.value is raised
+    assert (bulkhead.in_flight, breaker.state) == (0, State.CLOSED)
+
+
+def test_a_signal_in_the_middle_of_a_wait_passes_and_gives_everything_back():
+    bulkhead = Bulkhead(1)
+    safe = Pipeline(bulkhead, Retry(2, backoff=ConstantBackoff(5)))(lambda: 1 / 0)
+    old = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with pytest.raises(KeyboardInterrupt):
+            safe()
+    finally:
+        signal.signal(signal.SIGALRM, old)
+    assert bulkhead.in_flight == 0
+
+
+# ---- time-outs
+
+
+def test_the_users_own_time_out_is_never_mistaken_for_the_policys(world):
+    seen = []
+    error = TimeoutError()
+    assert world.failure(Timeout(5, on_event=seen.append)(world.model(error))) is error
+    assert seen == []
+
+
+def test_a_timed_out_call_keeps_its_slot_until_its_thread_returns(plain_world):
+    bulkhead = Bulkhead(1)
+    plain_world.failure(Pipeline(bulkhead, Timeout(1))(plain_world.model(slow(3))))
+    assert bulkhead.in_flight == 1
+    plain_world.clock.sleep(3)
+    plain_world.clock.settle()
+    assert bulkhead.in_flight == 0
+
+
+def test_abandoned_calls_are_counted_and_capped(plain_world):
+    timeout = Timeout(1, max_abandoned=1)
+    safe = timeout(plain_world.model(hang()))
+    assert [type(plain_world.failure(safe)) for _ in range(2)] == [DeadlineExceeded, LimitExceeded]
+    assert timeout.abandoned == 1
+
+
+def test_nothing_is_injected_into_a_running_thread(plain_world):
+    ended = []
+
+    def model():
+        try:
+            plain_world.clock.sleep(3)
+        finally:
+            ended.append(sys.exc_info()[0])
+
+    def stream():
+        yield model()
+
+    plain_world.failure(Timeout(1)(stream if plain_world.streams else model))
+    plain_world.clock.sleep(3)
+    plain_world.clock.settle()
+    assert ended == [None]
+
+
+# ---- shared
+
+
+def test_a_policy_made_before_any_loop_serves_threads_tasks_and_several_loops(world):
+    guard = Pipeline(Retry(2, backoff=AT_ONCE), CircuitBreaker(), Bulkhead(8), Timeout(5))
+    for _ in range(3):
+        assert world.call(guard(world.model("cat"))) == "cat"
+
+    async def awaited():
+        return "dog"
+
+    assert [asyncio.run(guard(awaited)()) for _ in range(3)] == ["dog"] * 3
+
+
+def test_eight_threads_may_share_one_policy(policy):
+    answers = []
+
+    def model(number):
+        if number % 7 == 0:
+            raise ConnectionError
+        return number
+
+    safe = Pipeline(Fallback("popular"), policy)(model)
+
+    def work():
+        answers.extend(safe(number) for number in range(200))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(answers) == 1600
+    assert {answer for answer in answers if answer != "popular"} <= set(range(200))
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_child_may_go_on_with_every_policy(policy):
+    safe = Pipeline(policy)(lambda: "cat")
+    assert safe() == "cat"
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if safe() == "cat" else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_child_that_is_forked_in_the_middle_of_calls_has_every_seat():
+    bulkhead = Bulkhead(1)
+
+    @bulkhead
+    def hold():
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if bulkhead(lambda: "cat")() == "cat" else 1)
+        return os.waitpid(child, 0)[1]
+
+    assert hold() == 0
+    assert bulkhead.in_flight == 0
+
+
+# ---- context, signatures
+
+
+def test_context_variables_reach_the_users_function_whichever_thread_it_runs_in(call_world):
+    tenant = contextvars.ContextVar("tenant", default=None)
+    guard = Pipeline(Retry(), Timeout(5))
+
+    def model():
+        return tenant.get()
+
+    tenant.set("acme")
+    if call_world.is_async:
+        assert call_world.run(lambda: guard.acall(model)) == "acme"
+    else:
+        assert guard.call(model) == "acme"
+
+
+def test_signatures_survive_decoration(policy):
+    def model(row: int, *, scale: float = 2.0) -> float:
+        """Predict."""
+        return row * scale
+
+    safe = policy(model)
+    assert inspect.signature(safe) == inspect.signature(model)
+    assert (safe.__name__, safe.__doc__) == ("model", "Predict.")
+
+
+# ---- memory
+
+
+class Weight:
+    """Something whose end can be seen."""
+
+
+ENDS = ["answer", "error", "rejection"]
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("colour", ["plain", "awaited", "stream", "async stream"])
+def test_arguments_and_results_are_not_kept_alive_past_the_call(policy, how, colour):
+    """By counting references alone: the garbage collector is off."""
+    breaker = CircuitBreaker()
+    if how == "rejection":
+        breaker.force_open()
+
+    def work(weight):
+        if how == "error":
+            raise ConnectionError(weight)
+        return weight
+
+    async def awork(weight):
+        return work(weight)
+
+    def stream(weight):
+        yield work(weight)
+
+    async def astream(weight):
+        yield work(weight)
+
+    made = {"plain": work, "awaited": awork, "stream": stream, "async stream": astream}[colour]
+    safe = Pipeline(policy, breaker)(made)
+
+    def once(gone):
+        weight = Weight()
+        gone.append(weakref.ref(weight))
+        try:
+            list(safe(weight)) if colour == "stream" else safe(weight)
+        except (ConnectionError, CircuitOpen):
+            pass
+
+    async def aonce(gone):
+        weight = Weight()
+        gone.append(weakref.ref(weight))
+        try:
+            if colour == "awaited":
+                await safe(weight)
+            else:
+                [item async for item in safe(weight)]
+        except (ConnectionError, CircuitOpen):
+            pass
+
+    with asyncio.Runner() as runner:
+
+        def run(gone):
+            runner.run(aonce(gone)) if colour in ("awaited", "async stream") else once(gone)
+            return gone
+
+        run([])
+        gc.collect()
+        gc.disable()
+        try:
+            assert [ref() for ref in run([])] == [None]
+        finally:
+            gc.enable()
+
+
+def test_arguments_of_a_call_that_timed_out_go_when_its_thread_returns(clock):
+    gc.disable()
+    try:
+        weight = Weight()
+        gone = weakref.ref(weight)
+        with pytest.raises(DeadlineExceeded):
+            Timeout(1)(lambda weight: clock.sleep(3))(weight)
+        del weight
+        clock.sleep(4)
+        clock.settle()
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def grown(work, calls):
+    """Bytes that *calls* calls of *work* left behind, after as many to warm up."""
+    for _ in range(200):
+        work()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for _ in range(50):
+            work()
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(calls):
+            work()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+
+
+@pytest.mark.parametrize("how", ["answer", "error", "rejection"])
+def test_many_plain_calls_grow_neither_memory_nor_threads_nor_descriptors(policy, how):
+    breaker = CircuitBreaker(failure_rate=None, consecutive_failures=None)
+    if how == "rejection":
+        breaker.force_open()
+
+    def model():
+        if how == "error":
+            raise ValueError
+        return "cat"
+
+    safe = Pipeline(policy, breaker)(model)
+
+    def work():
+        try:
+            safe()
+        except (ValueError, CircuitOpen):
+            pass
+
+    threads, open_files = threading.active_count(), descriptors()
+    assert grown(work, SOAK // 20) < 10_000
+    assert threading.active_count() <= threads + 1
+    assert descriptors() <= open_files
+
+
+def test_many_awaited_calls_grow_neither_memory_nor_threads_nor_descriptors(policy):
+    async def model():
+        return "cat"
+
+    safe = policy(model)
+
+    async def many(calls):
+        for _ in range(calls):
+            await safe()
+
+    with asyncio.Runner() as runner:
+        runner.run(many(300))
+        threads, open_files = threading.active_count(), descriptors()
+        assert grown(lambda: runner.run(many(20)), SOAK // 400) < 10_000
+        assert (threading.active_count(), descriptors()) == (threads, open_files)
+
+
+def test_a_flood_of_keys_is_bounded(clock):
+    keyed = Keyed(CircuitBreaker, key=lambda key: key, max_keys=16)
+    safe = keyed(lambda key: key)
+    for number in range(1000):
+        safe(number)
+    assert len(keyed) == 16
+
+
+# ---- messages
+
+
+def secret_errors(world):
+    """What the library itself raises around a call whose argument is a secret."""
+    breaker = CircuitBreaker()
+    breaker.force_open()
+    bulkhead = Bulkhead(1)
+    yield world.failure(breaker(world.model("x")), "secret-7")
+    with_deadline = Timeout(1)(world.model(hang()))
+    yield world.failure(with_deadline, "secret-7")
+    yield world.together(*[(bulkhead(world.model(slow(1, "x"))), "secret-7")] * 2)[1]
+
+
+def test_messages_carry_numbers_and_the_remedy_and_no_argument(world):
+    for error in secret_errors(world):
+        assert "secret" not in repr(error) + str(vars(error))
+        assert ";" in str(error)
+
+
+def test_errors_travel_between_processes(world):
+    for error in secret_errors(world):
+        for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+            assert type(copied) is type(error)
+            assert str(copied) == str(error)
+
+
+def test_a_listener_that_fails_or_asks_again_breaks_no_call(world):
+    breaker = CircuitBreaker(consecutive_failures=1)
+    heard = []
+
+    def listen(event):
+        heard.append(breaker.state)
+        breaker.snapshot()
+        raise KeyError("listener")
+
+    with events.subscribe(listen):
+        assert isinstance(world.failure(breaker(world.model(ConnectionError))), ConnectionError)
+    assert heard == [State.OPEN]
