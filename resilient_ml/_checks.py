@@ -27,7 +27,7 @@ def shown(value: object) -> str:
 def whole(name: str, value: Any, *, at_least: int, remedy: str) -> int:
     """*value* as an int of at least *at_least*."""
     if isinstance(value, bool) or not hasattr(type(value), "__index__"):
-        raise TypeError(f"{name} must be a whole number, got {shown(value)}; {remedy}")
+        raise TypeError(f"{name} must be a whole number, got {shown(value)}; {remedy}{_bare(value)}")
     number = int(value.__index__())
     if number < at_least:
         raise ValueError(f"{name} must be at least {at_least}, got {shown(number)}; {remedy}")
@@ -55,7 +55,7 @@ def share(name: str, value: Any, *, remedy: str, zero: bool = False) -> float:
 def real(name: str, value: Any, *, remedy: str) -> float:
     """*value* as a finite float; booleans and strings are refused."""
     if isinstance(value, bool | str | bytes) or not (hasattr(type(value), "__float__")):
-        raise TypeError(f"{name} must be a number, got {shown(value)}; {remedy}")
+        raise TypeError(f"{name} must be a number, got {shown(value)}; {remedy}{_bare(value)}")
     try:
         number = float(value)
     except OverflowError:
@@ -63,6 +63,11 @@ def real(name: str, value: Any, *, remedy: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite, got {shown(value)}; {remedy}")
     return number
+
+
+def _bare(value: object) -> str:
+    """The likeliest reason for a function where a number belongs."""
+    return "; a decorator needs its parentheses, as in @Retry()" if callable(value) else ""
 
 
 def flag(name: str, value: Any, *, remedy: str) -> bool:

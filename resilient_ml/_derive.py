@@ -7,7 +7,8 @@ once more with each ``await X`` replaced by ``X``, under the same file and line 
 tracebacks, debuggers and coverage show the body as it was written. That twin costs half of what running
 the coroutine costs.
 
-Where this is not possible — no source, a closure, a decorator, ``async with`` — there is no twin, and
+Where this is not possible — no source or a changed one, a closure, a decorator, ``async with`` — there is no
+twin, and
 :func:`bind_blocking` returns None: the driver then runs the coroutine itself to its end with one ``send``.
 """
 
@@ -81,6 +82,8 @@ def _twin(around: Any, suspending: bool) -> types.FunctionType | None:
     if list(inspect.signature(around).parameters) != ["self", "proceed", "call"]:
         return None
     code = around.__code__
+    if not _was_compiled_to(body, code):
+        return None
     # Nested in a function that has self and proceed, so that the compiler makes them free variables.
     inner = _inner(body, suspending)
     outer = _function("bind", ["self", "proceed"], [inner, _return("around")])
@@ -97,6 +100,18 @@ def _twin(around: Any, suspending: bool) -> types.FunctionType | None:
     bound = {*made.__code__.co_varnames, *made.__code__.co_cellvars}
     free = {*made.__code__.co_freevars}
     return made if free <= {"self", "proceed"} and not bound & {"self", "proceed"} else None
+
+
+def _was_compiled_to(body: ast.AsyncFunctionDef, code: types.CodeType) -> bool:
+    """Whether *code* comes from *body*: a file may be replaced under a process that has loaded it."""
+    module = compile(ast.Module(body=[body], type_ignores=[]), code.co_filename, "exec", dont_inherit=True)
+    now = next(value for value in module.co_consts if isinstance(value, types.CodeType))
+    return now.co_code == code.co_code and now.co_names == code.co_names and _values(now) == _values(code)
+
+
+def _values(code: types.CodeType) -> list[object]:
+    """The constants of *code*, but for the code of comprehensions, which knows its line."""
+    return [value for value in code.co_consts if not isinstance(value, types.CodeType)]
 
 
 def _is_plain(body: ast.AsyncFunctionDef) -> bool:

@@ -148,7 +148,7 @@ class Pipeline:
                 return guarded_async_call(target.fn, chain(self.policies, LEAVES[Colour.ASYNC_CALL]))
             case Colour.STREAM:
                 return guarded_stream(target.fn, chain(self.policies, LEAVES[Colour.STREAM]), target.name)
-            case Colour.ASYNC_STREAM:
+            case _:  # ASYNC_STREAM
                 return guarded_async_stream(target.fn, chain(self.policies, LEAVES[Colour.ASYNC_STREAM]))
 
     def _accept(self, target: Target) -> None:

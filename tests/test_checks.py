@@ -84,7 +84,6 @@ def test_a_function_comes_back_as_it_is() -> None:
         (seconds, "3", TypeError, "must be a number, got '3'"),
         (seconds, b"3", TypeError, "must be a number, got an object of type bytes"),
         (seconds, 3j, TypeError, "must be a number, got an object of type complex"),
-        (seconds, float, TypeError, "must be a number, got <class 'float'>"),
         (share, 0, ValueError, "must be above 0 and at most 1, got 0"),
         (share, math.nextafter(1, 2), ValueError, "must be above 0 and at most 1, got 1.0000000000000002"),
         (share_from_0, -0.1, ValueError, "must be from 0 to 1, got -0.1"),
@@ -103,6 +102,15 @@ def test_bad_values_are_refused(check: Check, value: Any, error: type[Exception]
         check("limit", value)
     assert caught.type is error
     assert str(caught.value) == f"limit {message}; pass 3, say"
+
+
+@pytest.mark.parametrize("check", [whole, seconds])
+def test_a_function_where_a_number_belongs_is_a_decorator_without_parentheses(check: Check) -> None:
+    hint = "; a decorator needs its parentheses, as in @Retry()"
+    for value, seen in ((float, "<class 'float'>"), (print, "an object of type builtin_function_or_method")):
+        with pytest.raises(TypeError) as caught:
+            check("limit", value)
+        assert str(caught.value).endswith(f" number, got {seen}; pass 3, say{hint}")
 
 
 @pytest.mark.parametrize("check", [seconds, share, real])

@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from resilient_ml import Colour, ConstantBackoff, Fallback, Pipeline, Policy, Retry
+from resilient_ml import Colour, Pipeline, Policy, Retry
 from resilient_ml._colour import colour_of, known_colour, name_of, target_of
 
 
@@ -106,9 +106,7 @@ def test_attributes_of_the_function_are_kept():
     assert Retry()(fn).version == 7
 
 
-@pytest.mark.parametrize(
-    "flag", ["is_async", "streams"], ids=["who awaits", "who gives items"]
-)
+@pytest.mark.parametrize("flag", ["is_async", "streams"], ids=["who awaits", "who gives items"])
 def test_a_colour_says(flag):
     yes = {
         "is_async": {Colour.ASYNC_CALL, Colour.ASYNC_STREAM},
@@ -318,47 +316,6 @@ def test_a_colour_that_is_none_is_refused():
         Pipeline(Retry())(plain, colour="stream")
 
 
-# ---- what is refused
-
-
-class Model:
-    @property
-    def answer(self):
-        return 42
-
-    @functools.cached_property
-    def cached(self):
-        return 42
-
-
-@pytest.mark.parametrize(
-    ("fn", "message"),
-    [
-        (Estimator, "cannot guard class 'Estimator': guard one of its methods, or an instance that can be called"),
-        (int, "cannot guard class 'int': guard one of its methods, or an instance that can be called"),
-        (vars(Model)["answer"], "cannot guard an object of type 'property': guard the method that computes it"),
-        (vars(Model)["cached"], "cannot guard an object of type 'cached_property': guard the method that computes it"),
-        (42, "cannot guard an object of type 'int': it is not callable; pass the function itself, without calling it"),
-        (None, "cannot guard an object of type 'NoneType': it is not callable"),
-        ("secret", "cannot guard an object of type 'str': it is not callable"),
-    ],
-    ids=["class", "type", "property", "cached property", "number", "none", "text"],
-)
-def test_what_cannot_be_guarded_is_refused_with_the_remedy(fn, message):
-    with pytest.raises(TypeError) as caught:
-        Retry()(fn)
-    assert str(caught.value).startswith(message)
-    with pytest.raises(TypeError):
-        Pipeline(Retry()).call(fn)
-
-
-def test_a_call_of_the_function_instead_of_the_function_is_refused():
-    given = awaited(1)
-    with pytest.raises(TypeError, match="pass the function itself, without calling it"):
-        Retry()(given)
-    given.close()
-
-
 # ---- guarded functions, guarded again
 
 
@@ -409,40 +366,6 @@ def test_a_plain_wrapper_of_a_coroutine_function_is_found_out():
     with pytest.raises(TypeError, match="was guarded as a plain function but returned an awaitable"):
         Retry()(wrapper)(21)
     assert used(Pipeline(Retry())(wrapper, colour=Colour.ASYNC_CALL), 21) == 42
-
-
-# ---- a plain function that returns what has yet to run
-
-
-
-
-@pytest.mark.parametrize(
-    ("fn", "what", "colour"),
-    [
-        (lambda: awaited(1), "an awaitable", "ASYNC_CALL"),
-        (lambda: stream(1), "a generator", "STREAM"),
-        (lambda: astream(1), "an async generator", "ASYNC_STREAM"),
-    ],
-    ids=["coroutine", "generator", "async generator"],
-)
-def test_a_result_that_has_yet_to_run_is_an_error_and_never_a_silent_pass(fn, what, colour):
-    guard = Pipeline(Fallback("popular", on=KeyError), Retry(3, backoff=ConstantBackoff(0)))
-    message = rf"was guarded as a plain function but returned {what}, .*\(fn, colour=Colour.{colour}\)"
-    with pytest.raises(TypeError, match=message):
-        guard(fn)()
-    with pytest.raises(TypeError, match=message):
-        guard.call(fn)
-    with pytest.raises(TypeError, match=message):
-        asyncio.run(guard.acall(fn))
-    with pytest.raises(TypeError, match=message):
-        guard(lambda *args: fn())(1)
-
-
-def test_a_future_is_an_error_too():
-    loop = asyncio.new_event_loop()
-    with pytest.raises(TypeError, match="returned an awaitable"):
-        Retry()(loop.create_future)()
-    loop.close()
 
 
 # ---- names and colours, looked up

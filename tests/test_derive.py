@@ -2,7 +2,9 @@
 
 import asyncio
 import functools
+import importlib
 import inspect
+import linecache
 import textwrap
 import traceback
 
@@ -49,7 +51,7 @@ class Nested(Told):
         answers = [await proceed(call) for _ in range(2)]
         both = (await proceed(call), (await proceed(call)) or 0)
         self.seen.append((answers, *both))
-        return await proceed(call) if answers else await proceed(call)
+        return await proceed(call) if len(answers) > 1 else answers[0]
 
 
 def no_twin(policy):
@@ -160,7 +162,7 @@ class Private(Told):
 
 class Lambda(Told):
     async def around(self, proceed, call):
-        return await (lambda: proceed(call))()
+        return await (lambda: proceed(call))()  # noqa: PLC3002
 
 
 class Scoped:
@@ -296,7 +298,7 @@ class Sleeper(Policy):
 
 class Suspender(Policy):
     async def around(self, proceed, call):
-        await (lambda: asyncio.sleep(0))()
+        await (lambda: asyncio.sleep(0))()  # noqa: PLC3002
         return await proceed(call)
 
 
@@ -314,7 +316,9 @@ def test_a_body_that_suspends_is_caught_in_a_plain_stream():
     def model():
         yield "cat"
 
-    with pytest.raises(RuntimeError, match="a policy of '.*model' suspended in a plain stream, where nothing"):
+    with pytest.raises(
+        RuntimeError, match=r"a policy of '.*model' suspended in a plain stream, where nothing"
+    ):
         list(Suspender()(model)())
 
 
@@ -336,3 +340,22 @@ def test_a_plain_body_is_completed_with_one_send():
         return "cat"
 
     assert blocking.complete(body(), "ask") == "cat"
+
+
+def test_a_body_whose_file_was_replaced_after_it_was_loaded_runs_as_it_was_loaded(tmp_path, monkeypatch):
+    text = textwrap.dedent(
+        """
+        from resilient_ml import Policy
+
+        class Label(Policy):
+            async def around(self, proceed, call):
+                return "old", await proceed(call)
+        """
+    )
+    path = tmp_path / "replaced_policy.py"
+    path.write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    label = importlib.import_module("replaced_policy").Label()
+    path.write_text(text.replace("old", "new"))
+    linecache.checkcache(str(path))
+    assert label(lambda: 1)() == ("old", 1)

@@ -50,7 +50,13 @@ def test_every_attempt_is_told_with_its_kind_and_times(call_world):
 def test_a_failure_is_told_and_raised_when_unwrapped(call_world):
     error = ConnectionError()
     out = outcome(call_world, Pipeline(Retry(1)), call_world.model(error))
-    assert (out.status, out.ok, out.value, out.error, out.kind) == ("failed", False, None, error, Kind.CONNECTION)
+    assert (out.status, out.ok, out.value, out.error, out.kind) == (
+        "failed",
+        False,
+        None,
+        error,
+        Kind.CONNECTION,
+    )
     assert (out.served_by, out.degraded, len(out.attempts)) == (None, False, 1)
     with pytest.raises(ConnectionError) as caught:
         out.unwrap()

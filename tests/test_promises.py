@@ -1,20 +1,14 @@
-"""The promises that every policy keeps, a test each; most are tested further where the policy is.
-
-A run of a million calls, as before a release: ``RESILIENT_ML_SOAK=1000000 pytest tests/test_promises.py``.
-"""
+"""The promises that every policy keeps, a test each; most are tested further where the policy is."""
 
 import asyncio
 import contextvars
 import copy
-import gc
 import inspect
 import os
 import pickle
 import signal
 import sys
 import threading
-import tracemalloc
-import weakref
 
 import anyio
 import pytest
@@ -40,7 +34,6 @@ from resilient_ml import (
 
 from .worlds import hang, slow
 
-SOAK = int(os.environ.get("RESILIENT_ML_SOAK", "20000"))
 AT_ONCE = ConstantBackoff(0)
 
 
@@ -49,7 +42,7 @@ def every_policy():
         "retry": lambda: Retry(2, backoff=AT_ONCE),
         "timeout": lambda: Timeout(60),
         "late_only": lambda: Timeout(60, late_only=True),
-        "breaker": lambda: CircuitBreaker(),
+        "breaker": CircuitBreaker,
         "count window": lambda: CircuitBreaker(window_calls=100),
         "bulkhead": lambda: Bulkhead(4, queue=4),
         "fallback": lambda: Fallback("popular"),
@@ -205,7 +198,9 @@ def test_interrupts_and_cancellation_pass_through_everything(clock, error):
     def model():
         raise raised
 
-    guard = Pipeline(Fallback("popular", on=lambda error: True), Retry(on=lambda error: True), breaker, bulkhead)
+    guard = Pipeline(
+        Fallback("popular", on=lambda error: True), Retry(on=lambda error: True), breaker, bulkhead
+    )
     with pytest.raises(error) as caught:
         guard(model)()
     assert caught.value is raised
@@ -359,163 +354,6 @@ def test_signatures_survive_decoration(policy):
     safe = policy(model)
     assert inspect.signature(safe) == inspect.signature(model)
     assert (safe.__name__, safe.__doc__) == ("model", "Predict.")
-
-
-# ---- memory
-
-
-class Weight:
-    """Something whose end can be seen."""
-
-
-ENDS = ["answer", "error", "rejection"]
-
-
-@pytest.mark.parametrize("how", ENDS)
-@pytest.mark.parametrize("colour", ["plain", "awaited", "stream", "async stream"])
-def test_arguments_and_results_are_not_kept_alive_past_the_call(policy, how, colour):
-    """By counting references alone: the garbage collector is off."""
-    breaker = CircuitBreaker()
-    if how == "rejection":
-        breaker.force_open()
-
-    def work(weight):
-        if how == "error":
-            raise ConnectionError(weight)
-        return weight
-
-    async def awork(weight):
-        return work(weight)
-
-    def stream(weight):
-        yield work(weight)
-
-    async def astream(weight):
-        yield work(weight)
-
-    made = {"plain": work, "awaited": awork, "stream": stream, "async stream": astream}[colour]
-    safe = Pipeline(policy, breaker)(made)
-
-    def once(gone):
-        weight = Weight()
-        gone.append(weakref.ref(weight))
-        try:
-            list(safe(weight)) if colour == "stream" else safe(weight)
-        except (ConnectionError, CircuitOpen):
-            pass
-
-    async def aonce(gone):
-        weight = Weight()
-        gone.append(weakref.ref(weight))
-        try:
-            if colour == "awaited":
-                await safe(weight)
-            else:
-                [item async for item in safe(weight)]
-        except (ConnectionError, CircuitOpen):
-            pass
-
-    with asyncio.Runner() as runner:
-
-        def run(gone):
-            runner.run(aonce(gone)) if colour in ("awaited", "async stream") else once(gone)
-            return gone
-
-        run([])
-        gc.collect()
-        gc.disable()
-        try:
-            assert [ref() for ref in run([])] == [None]
-        finally:
-            gc.enable()
-
-
-def test_arguments_of_a_call_that_timed_out_go_when_its_thread_returns(clock):
-    gc.disable()
-    try:
-        weight = Weight()
-        gone = weakref.ref(weight)
-        with pytest.raises(DeadlineExceeded):
-            Timeout(1)(lambda weight: clock.sleep(3))(weight)
-        del weight
-        clock.sleep(4)
-        clock.settle()
-        assert gone() is None
-    finally:
-        gc.enable()
-
-
-def grown(work, calls):
-    """Bytes that *calls* calls of *work* left behind, after as many to warm up."""
-    for _ in range(200):
-        work()
-    gc.collect()
-    tracemalloc.start()
-    try:
-        for _ in range(50):
-            work()
-        gc.collect()
-        before = tracemalloc.get_traced_memory()[0]
-        for _ in range(calls):
-            work()
-        gc.collect()
-        return tracemalloc.get_traced_memory()[0] - before
-    finally:
-        tracemalloc.stop()
-
-
-def descriptors():
-    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
-
-
-@pytest.mark.parametrize("how", ["answer", "error", "rejection"])
-def test_many_plain_calls_grow_neither_memory_nor_threads_nor_descriptors(policy, how):
-    breaker = CircuitBreaker(failure_rate=None, consecutive_failures=None)
-    if how == "rejection":
-        breaker.force_open()
-
-    def model():
-        if how == "error":
-            raise ValueError
-        return "cat"
-
-    safe = Pipeline(policy, breaker)(model)
-
-    def work():
-        try:
-            safe()
-        except (ValueError, CircuitOpen):
-            pass
-
-    threads, open_files = threading.active_count(), descriptors()
-    assert grown(work, SOAK // 20) < 10_000
-    assert threading.active_count() <= threads + 1
-    assert descriptors() <= open_files
-
-
-def test_many_awaited_calls_grow_neither_memory_nor_threads_nor_descriptors(policy):
-    async def model():
-        return "cat"
-
-    safe = policy(model)
-
-    async def many(calls):
-        for _ in range(calls):
-            await safe()
-
-    with asyncio.Runner() as runner:
-        runner.run(many(300))
-        threads, open_files = threading.active_count(), descriptors()
-        assert grown(lambda: runner.run(many(20)), SOAK // 400) < 10_000
-        assert (threading.active_count(), descriptors()) == (threads, open_files)
-
-
-def test_a_flood_of_keys_is_bounded(clock):
-    keyed = Keyed(CircuitBreaker, key=lambda key: key, max_keys=16)
-    safe = keyed(lambda key: key)
-    for number in range(1000):
-        safe(number)
-    assert len(keyed) == 16
 
 
 # ---- messages

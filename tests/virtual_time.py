@@ -4,8 +4,8 @@ A thread that runs holds the clock still. One that waits says until when, and ho
 When all wait and nobody can be woken, the clock jumps to the earliest instant that somebody waits for.
 So nothing sleeps, and a wait of an hour costs as much as one of a millisecond.
 
-The scheme is trio's ``MockClock`` widened to threads; worker threads of the library are counted from the moment
-they are asked for, so that no jump overtakes them.
+The scheme is trio's ``MockClock`` widened to threads; worker threads of the library are counted from the
+moment they are asked for, so that no jump overtakes them.
 """
 
 import asyncio
@@ -228,7 +228,7 @@ def run_on_asyncio(clock, main, *args):
         # What it raises is raised outside: the runner shows errors, which hostile ones do not allow.
         try:
             return await main(*args), None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             return None, error
         finally:
             left = asyncio.all_tasks() - {asyncio.current_task()}

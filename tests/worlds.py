@@ -106,6 +106,7 @@ def plain(script):
                 if what == "give":
                     return how
                 script.clock.hang() if how == math.inf else script.clock.sleep(how)
+            return None
 
     return model
 
@@ -131,6 +132,7 @@ def coroutine(script):
                 if what == "give":
                     return how
                 await _pause(how)
+            return None
 
     return model
 
@@ -176,7 +178,7 @@ class World:
         return made
 
     def call(self, guarded, *args, **kwargs):
-        """Use *guarded* as its colour is used; a stream of one item counts as that item, others as a tuple."""
+        """Use *guarded* as its colour is used; a stream of one item is that item, another a tuple."""
         if not self.is_async:
             given = guarded(*args, **kwargs)
             return joined(list(given)) if self.streams else given
@@ -197,12 +199,12 @@ class World:
         """The error that a call ends in; None if it answers."""
         try:
             self.call(guarded, *args, **kwargs)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             return error
         return None
 
     def together(self, *calls):
-        """Begin calls of ``(guarded, *args)`` one after the other and let them run at once; what each ended in."""
+        """Begin calls of ``(guarded, *args)`` in turn and let them run at once; what each ended in."""
         ends = [None] * len(calls)
         if self.is_async:
             self.run(self._tasks, calls, ends)
@@ -214,7 +216,7 @@ class World:
         async def one(position, guarded, *args):
             try:
                 ends[position] = await self.use(guarded, *args, {})
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 ends[position] = error
 
         async with anyio.create_task_group() as group:
@@ -227,7 +229,7 @@ class World:
         def one(position, guarded, *args):
             try:
                 ends[position] = self.call(guarded, *args)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 ends[position] = error
             finally:
                 self.clock.leave()
@@ -249,6 +251,7 @@ def joined(given):
 
 def calling(world, inner, before=0.0):
     """A function of this world's colour that takes *before* seconds and then calls *inner*."""
+
     def call():
         world.clock.sleep(before)
         return inner()

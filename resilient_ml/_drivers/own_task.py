@@ -13,6 +13,7 @@ from typing import Any
 
 from .._ambient import AMBIENT
 from .._call import Call, Limit
+from ..errors import LimitExceeded
 from .leaf import abandon, check_room, expired
 
 
@@ -37,7 +38,11 @@ class _TaskJob:
 
 async def in_own_task(call: Call, answer: Awaitable[Any], limit: Limit, grace: float) -> Any:
     """Await *answer* in a task of its own; end the wait at the deadline, and *grace* seconds more at most."""
-    check_room(limit)
+    try:
+        check_room(limit)
+    except LimitExceeded:
+        getattr(answer, "close", _nothing)()  # a coroutine that is not awaited is not to complain of it
+        raise
     task = asyncio.get_running_loop().create_task(_within(call.deadline, answer))
     try:
         done, _ = await asyncio.wait({task}, timeout=call.deadline - call.now())
@@ -66,3 +71,7 @@ async def _stop(task: asyncio.Task[Any], call: Call, limit: Limit, grace: float)
             abandon(_TaskJob(task), call, limit)
         elif not task.cancelled():
             task.exception()
+
+
+def _nothing() -> None:
+    """What closing a future comes to."""

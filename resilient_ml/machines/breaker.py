@@ -267,10 +267,8 @@ class BreakerMachine:
             self.current: Permit = Permit(self, self._window())
             self._streak = 0
             self._last_failure = 0
+        self.reason = reason  # first: whoever reads without the lock finds the reason of an open state
         self.state = state
-        self.reason = reason
-        if state is not State.OPEN:
-            self._until = -math.inf
         self._probes = {}
         self._successes = 0
         if state is State.DISABLED:
@@ -330,7 +328,7 @@ class BreakerMachine:
         with self._lock:
             self._trips = taken.trips
             self._open_for = min(taken.open_for, longest)
-            self._until = now + min(taken.left, self._open_for)
+            self._until = now + taken.left  # held to the open time when it is looked at
             self._ramp_from = now - taken.ramped
             self.failures = Counter(taken.failures)
             return self._enter(taken.state, taken.reason)

@@ -46,16 +46,19 @@ class BulkheadMachine:
     Args:
         limit: How many seats there are, from 1.
         queue: How many may wait, from 0.
+
+    Attributes:
+        waiters: Who waits, the first to be served first; :meth:`hand_over` after giving a seat back to them.
     """
 
-    __slots__ = ("__weakref__", "_lock", "_seats", "_waiters", "limit", "queue")
+    __slots__ = ("__weakref__", "_lock", "_seats", "limit", "queue", "waiters")
 
     def __init__(self, limit: int, queue: int) -> None:
         self.limit: int = limit
         self.queue: int = queue
         self._lock = threading.RLock()
         self._seats: Seats = deque([None] * limit)
-        self._waiters: deque[Ticket] = deque()
+        self.waiters: deque[Ticket] = deque()
         survive_forks(self)
 
     @property
@@ -66,12 +69,12 @@ class BulkheadMachine:
     @property
     def waiting(self) -> int:
         """How many wait."""
-        return len(self._waiters)
+        return len(self.waiters)
 
     def take(self) -> Seats | None:
         """A free seat, to be given back with :meth:`give`; None when there is none, or others wait for it."""
         seats = self._seats
-        if self._waiters:
+        if self.waiters:
             return None
         try:
             seats.pop()
@@ -82,8 +85,8 @@ class BulkheadMachine:
     def give(self, seats: Seats) -> None:
         """Give a seat back to where it was taken from."""
         seats.append(None)
-        if self._waiters:
-            self._hand_over()
+        if self.waiters:
+            self.hand_over()
 
     def join(self, wake: Callable[[], bool]) -> Ticket | None:
         """A place in the queue, or None when it is full.
@@ -94,32 +97,32 @@ class BulkheadMachine:
         """
         ticket = Ticket(wake)
         with self._lock:
-            if len(self._waiters) >= self.queue:
+            if len(self.waiters) >= self.queue:
                 return None
-            self._waiters.append(ticket)
-        self._hand_over()
+            self.waiters.append(ticket)
+        self.hand_over()
         return ticket
 
     def leave(self, ticket: Ticket) -> Seats | None:
         """Leave the queue; what had been granted in the meantime, to be used or given back."""
         with self._lock:
             granted, ticket.granted = ticket.granted, None
-            if granted is None and ticket in self._waiters:
-                self._waiters.remove(ticket)
+            if granted is None and ticket in self.waiters:
+                self.waiters.remove(ticket)
             return granted
 
-    def _hand_over(self) -> None:
+    def hand_over(self) -> None:
         """Hand free seats to the first in the queue, for as long as there are both."""
         while True:
             with self._lock:
-                if not self._waiters:
+                if not self.waiters:
                     return
                 seats = self._seats
                 try:
                     seats.pop()
                 except IndexError:
                     return
-                ticket = self._waiters.popleft()
+                ticket = self.waiters.popleft()
                 ticket.granted = seats
             if not ticket.wake():
                 # Its event loop is gone and will never ask: unless it has left with the seat after all.
@@ -132,4 +135,4 @@ class BulkheadMachine:
         """Whoever was inside or waiting is not in this process."""
         self._lock = threading.RLock()
         self._seats = deque([None] * self.limit)
-        self._waiters = deque()
+        self.waiters = deque()

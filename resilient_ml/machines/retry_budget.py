@@ -21,9 +21,9 @@ class RetryBudget:
     ``burst + ratio * N + floor * t`` retries: a dead model sees ``1 + ratio`` calls a request, not
     ``attempts``.
 
-    First attempts draw numbers from a counter (``earn()``, or ``next(budget.attempts)``), which takes no lock;
-    the bucket is filled from the difference when a retry asks. Between two retries it only fills, so filling
-    late is exact.
+    First attempts draw numbers from a counter (``earn()``, or ``next(budget.attempts)``), which takes no
+    lock; the bucket is filled from the difference when a retry asks. Between two retries it only fills, so
+    filling late is exact.
 
     Args:
         ratio: Retries earned per first attempt, from 0.

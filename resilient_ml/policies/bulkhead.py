@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -80,6 +81,7 @@ class Bulkhead(Policy):
     async def around(self, proceed: Proceed[T], call: Call) -> T:
         """Take a seat, run, give it back when the work has ended."""
         machine = self._machine
+        before = call.orphans
         seats = machine.take()
         if seats is None:
             signal = call.runtime.signal()
@@ -90,14 +92,15 @@ class Bulkhead(Policy):
                 self._leave(ticket)
                 raise
             seats = self._seated(ticket, call)
-        before = call.orphans
         try:
             return await proceed(call)
         finally:
-            if call.orphans is before:
-                machine.give(seats)
-            else:
+            if call.orphans is not before:
                 self._give_late(seats, call, len(before))
+            else:
+                seats.append(None)  # machine.give(seats), in line: this is every call's path
+                if machine.waiters:
+                    machine.hand_over()
 
     def _join(self, signal: Signal, call: Call) -> Ticket:
         ticket = self._machine.join(signal.set)
@@ -135,18 +138,11 @@ class Bulkhead(Policy):
     def _give_late(self, seats: Seats, call: Call, before: int) -> None:
         """Give the seat back once every job that was abandoned inside it has ended."""
         jobs = call.orphans[before:]
-        # list.pop is one step: of several threads that end together exactly one finds the list empty after
-        # it.
-        left = list(jobs)
-        last = [None]
+        # next() is one step: of several threads that end together exactly one draws 0.
+        left = itertools.count(len(jobs) - 1, -1)
 
         def ended() -> None:
-            left.pop()
-            if not left and last:
-                try:
-                    last.pop()
-                except IndexError:
-                    return
+            if next(left) == 0:
                 self._machine.give(seats)
 
         for job in jobs:

@@ -85,7 +85,7 @@ class Fallback(Policy):
             if step.target is not None and step.target.colour not in _SERVED_BY[target.colour]:
                 raise TypeError(
                     f"Fallback cannot serve {target.colour.value} {target.name!r} from "
-                    f"{step.target.colour.value} {step.target.name!r}; pass a target that is "
+                    f"{step.target.colour.value} {step.target.name!r}; pass a target of colour "
                     + " or ".join(sorted(colour.value for colour in _SERVED_BY[target.colour]))
                 )
 

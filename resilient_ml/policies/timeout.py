@@ -87,13 +87,12 @@ class Timeout(Policy):
 
     async def around(self, proceed: Proceed[T], call: Call) -> T:
         """Tighten the deadline on the way in, restore it on the way out; the leaf enforces it."""
+        deadline, limit, threads = call.deadline, call.limit, call.threads
         if not self.late_only:
             call.threads = self._limit
-        deadline, limit = call.deadline, call.limit
         mine = call.now() + self.seconds
-        if mine >= deadline:
-            return await proceed(call)  # what is there already is tighter
-        call.deadline, call.limit = mine, self._limit
+        if mine < deadline:
+            call.deadline, call.limit = mine, self._limit
         try:
             return await proceed(call)
         except DeadlineExceeded as error:
@@ -102,7 +101,7 @@ class Timeout(Policy):
                 raise
             raise own from error
         finally:
-            call.deadline, call.limit = deadline, limit
+            call.deadline, call.limit, call.threads = deadline, limit, threads
 
     def _own(self, error: DeadlineExceeded, mine: float, call: Call) -> DeadlineExceeded | None:
         """This policy's own error where its limit was what passed, and *error* does not say so yet.
@@ -110,7 +109,7 @@ class Timeout(Policy):
         A guarded function that is called inside this one sees this limit as its caller's deadline, and says
         so; here it is a time-out of what this policy guards.
         """
-        if error.deadline != mine:
+        if call.limit is not self._limit or error.deadline != mine:
             return None
         self.emit(TimedOut, call.now(), seconds=self.seconds, abandoned=self.abandoned)
         if error.kind == "timeout":

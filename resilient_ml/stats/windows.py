@@ -136,12 +136,13 @@ class TimeWindow:
                 return
             self._slices.clear()  # they lie in the future, and would not age until the clock is there again
         begins = math.floor(now / self._width) * self._width
-        # Rounding may put the end of the slice at or before now; the edge must lie ahead.
-        self.edge = max(begins + self._width, math.nextafter(now, math.inf))
         oldest = begins + self._width - self._seconds
         while self._slices and self._slices[0].begins < oldest - self._width * 1e-6:
             self._slices.popleft()
         self._slices.append(_Slice(begins, self._count()))
+        # Last: whoever sees this edge ticks without a lock, and must find the slice begun.
+        # Rounding may put the end of the slice at or before now; the edge must lie ahead.
+        self.edge = max(begins + self._width, math.nextafter(now, math.inf))
 
     def record(self, now: float, *, failed: bool, slow: bool) -> int:
         """Record a failed call, a slow one, or one that is both."""

@@ -30,7 +30,9 @@ class Scene:
         self.inside = 0
         self.calls = 0
         self.bulkhead = Bulkhead(1, queue=2)
-        self.breaker = CircuitBreaker(consecutive_failures=1, open_seconds=1, jitter=0, probe_lease_seconds=900)
+        self.breaker = CircuitBreaker(
+            consecutive_failures=1, open_seconds=1, jitter=0, probe_lease_seconds=900
+        )
         self.timeout = Timeout(1.5)
         self.keyed = Keyed(lambda: Bulkhead(1, queue=2), key=lambda: "acme")
         made = {
@@ -88,7 +90,7 @@ class Scene:
     async def body(self):
         try:
             return await self.world.use(self.safe, {})
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             return error
 
     async def check(self):
@@ -155,7 +157,7 @@ class ThreadScene:
     async def body(self):
         try:
             return await self.guard.acall(self.world.clock.sleep, 2)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             return error
 
     async def check(self):

@@ -110,6 +110,12 @@ def test_a_time_window_forgets_at_its_edge() -> None:
     Play(rules)(*bad, (10.0, "fail", "closed"))
 
 
+def test_a_success_at_an_edge_belongs_to_the_slice_that_begins_there() -> None:
+    machine = Play(NO_RULES)((0, "ok", "closed"), (1, "ok", "closed"))
+    assert machine.look(10.0)[1].calls == 1
+    assert machine.look(11.0)[1].calls == 0
+
+
 def test_slow_answers_open_it() -> None:
     play = Play(replace(NO_RULES, slow_call_seconds=1.0, slow_call_rate=0.5, minimum_calls=4))
     play(*calls("ok", 2), (0, "slow", "closed"), (0, "slow", "open"))

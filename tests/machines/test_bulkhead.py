@@ -193,6 +193,14 @@ def test_several_seats_that_came_free_together_are_all_handed_over() -> None:
     assert guests[2].seated
 
 
+def test_a_hand_over_that_was_interrupted_is_made_up_for_by_the_next() -> None:
+    machine, seats = full(limit=3)
+    guests = [Guest(machine), Guest(machine)]
+    machine._seats.append(None)  # given back by a thread that was interrupted right after
+    machine.give(seats[0])
+    assert [guest.seated for guest in guests] == [True, True]
+
+
 @pytest.mark.parametrize(("limit", "threads"), [(1, 8), (3, 12)])
 def test_threads_never_exceed_the_limit_and_no_seat_is_lost(limit: int, threads: int) -> None:
     machine = BulkheadMachine(limit, queue=threads)

@@ -1,4 +1,4 @@
-"""Bulkhead in every colour: one bound for threads, tasks and loops, a fair queue, and no trace of who left."""
+"""Bulkhead in every colour: one bound for threads, tasks and loops, a fair queue, no trace of who left."""
 
 import asyncio
 
@@ -57,7 +57,9 @@ def test_a_refusal_says_how_full_it_is_and_what_to_do(world):
     )
     assert (refusal.policy, refusal.retry_after) == ("gpu", None)
     assert seen == [
-        events.CallRejected(policy="gpu", at=began, reason="is full: 1 calls are inside and its queue of 1 is full")
+        events.CallRejected(
+            policy="gpu", at=began, reason="is full: 1 calls are inside and its queue of 1 is full"
+        )
     ]
 
 
@@ -200,8 +202,10 @@ def test_a_waiter_that_is_cancelled_leaves_no_trace(async_world):
     assert idle(bulkhead)
 
 
-def test_a_seat_granted_to_a_waiter_that_is_cancelled_in_that_moment_goes_to_the_next(async_world, monkeypatch):
-    give = BulkheadMachine.give
+def test_a_seat_granted_to_a_waiter_that_is_cancelled_in_that_moment_goes_to_the_next(
+    async_world, monkeypatch
+):
+    hand_over = BulkheadMachine.hand_over
     bulkhead = Bulkhead(1, queue=2)
     safe = bulkhead(async_world.model(slow(5, "cat")))
     ends = []
@@ -219,7 +223,9 @@ def test_a_seat_granted_to_a_waiter_that_is_cancelled_in_that_moment_goes_to_the
             await anyio.sleep(1)
             group.start_soon(wait_for_it, anyio.CancelScope())
             await anyio.sleep(1)
-            monkeypatch.setattr(BulkheadMachine, "give", lambda *seat: (give(*seat), scope.cancel()))
+            monkeypatch.setattr(
+                BulkheadMachine, "hand_over", lambda machine: (hand_over(machine), scope.cancel())
+            )
 
     async_world.run(scenario)
     assert ends == ["cat", "cat"]
@@ -354,7 +360,12 @@ def test_a_bulkhead_describes_itself():
         (0, {}, ValueError, "limit must be at least 1, got 0; pass how many calls may run at once"),
         (2.5, {}, TypeError, "limit must be a whole number, got 2.5"),
         (1, {"queue": -1}, ValueError, "queue must be at least 0, got -1; pass 0 to refuse at once"),
-        (1, {"queue_seconds": 0}, ValueError, "queue_seconds must be above 0, got 0; pass queue=0 to refuse at once"),
+        (
+            1,
+            {"queue_seconds": 0},
+            ValueError,
+            "queue_seconds must be above 0, got 0; pass queue=0 to refuse at once",
+        ),
     ],
 )
 def test_bad_options_are_refused_with_the_remedy(limit, options, kind, message):

@@ -64,8 +64,8 @@ def test_a_callable_of_a_colour_that_can_answer_does_and_another_is_refused(worl
         with pytest.raises(TypeError) as caught:
             fallback(world.model("cat"))
         assert str(caught.value) == (
-            f"Fallback cannot serve {world.colour.value} 'model' from {colour.value} 'small'; pass a target that is "
-            + " or ".join(sorted(colour.value for colour in COLOURS[world.colour]))
+            f"Fallback cannot serve {world.colour.value} 'model' from {colour.value} 'small'; "
+            "pass a target of colour " + " or ".join(sorted(colour.value for colour in COLOURS[world.colour]))
         )
 
 
@@ -97,7 +97,9 @@ def test_a_guarded_function_may_be_a_fallback(world):
 # ---- for which failures
 
 
-@pytest.mark.parametrize(("error", "answer"), [(ConnectionError, "popular"), (MemoryError, "popular"), (ValueError, None)])
+@pytest.mark.parametrize(
+    ("error", "answer"), [(ConnectionError, "popular"), (MemoryError, "popular"), (ValueError, None)]
+)
 def test_by_default_it_acts_where_somebody_else_may_answer(world, error, answer):
     safe = Fallback("popular")(world.model(error))
     if answer is None:
@@ -111,7 +113,9 @@ def test_on_takes_types_kinds_and_a_predicate(world, on):
     error = KeyError()
     error.status_code = 400
     assert world.call(Fallback("popular", on=on)(world.model(error))) == "popular"
-    assert isinstance(world.failure(Fallback("popular", on=on)(world.model(ConnectionError))), ConnectionError)
+    assert isinstance(
+        world.failure(Fallback("popular", on=on)(world.model(ConnectionError))), ConnectionError
+    )
 
 
 def test_refusals_of_other_policies_are_answered(world):

@@ -25,7 +25,9 @@ def first(key, *rest):
 
 
 def breakers(**options):
-    return Keyed(lambda: CircuitBreaker(consecutive_failures=1, open_seconds=5, jitter=0), key=first, **options)
+    return Keyed(
+        lambda: CircuitBreaker(consecutive_failures=1, open_seconds=5, jitter=0), key=first, **options
+    )
 
 
 def test_each_key_has_a_policy_of_its_own(world):
@@ -104,7 +106,8 @@ def test_a_key_that_cannot_be_hashed_is_an_error_that_does_not_show_it(world):
     error = world.failure(safe, ["secret"])
     assert isinstance(error, TypeError)
     assert str(error) == (
-        "key must return something hashable, got an object of type list; return a string or a tuple of strings"
+        "key must return something hashable, got an object of type list; "
+        "return a string or a tuple of strings"
     )
 
 
@@ -123,7 +126,7 @@ def test_keys_of_equal_text_and_other_type_are_other_keys(world):
 
 @pytest.mark.parametrize("made", [None, 7, "breaker"])
 def test_a_factory_that_makes_no_policy_is_refused_at_once(made):
-    with pytest.raises(TypeError, match="factory must return a Policy, got .*; return CircuitBreaker"):
+    with pytest.raises(TypeError, match=r"factory must return a Policy, got .*; return CircuitBreaker"):
         Keyed(lambda: made, key=first)
 
 
@@ -174,7 +177,7 @@ def test_a_keyed_policy_within_a_keyed_policy(world):
 def test_a_policy_whose_body_cannot_be_derived_serves_a_key_too(world):
     class Odd(Policy):
         async def around(self, proceed, call):
-            return await (lambda: proceed(call))()
+            return await (lambda: proceed(call))()  # noqa: PLC3002
 
     assert world.call(Keyed(Odd, key=first)(world.model("cat")), "a") == "cat"
 
@@ -194,14 +197,22 @@ def test_a_cancelled_call_leaves_its_key_idle(async_world):
 
 
 def test_a_keyed_policy_describes_itself():
-    assert repr(Keyed(lambda: Bulkhead(1), key=first, max_keys=9)) == "Keyed(Bulkhead(1, queue=0), at most 9 keys)"
+    assert (
+        repr(Keyed(lambda: Bulkhead(1), key=first, max_keys=9))
+        == "Keyed(Bulkhead(1, queue=0), at most 9 keys)"
+    )
     assert Keyed(Retry, key=first).max_keys == 1024
 
 
 @pytest.mark.parametrize(
     ("factory", "options", "kind", "message"),
     [
-        (3, {"key": first}, TypeError, "factory must be callable, got 3; pass a function that makes a policy"),
+        (
+            3,
+            {"key": first},
+            TypeError,
+            "factory must be callable, got 3; pass a function that makes a policy",
+        ),
         (Retry, {"key": "tenant"}, TypeError, "key must be callable, got 'tenant'"),
         (Retry, {"key": first, "max_keys": 0}, ValueError, "max_keys must be at least 1, got 0"),
     ],

@@ -55,13 +55,17 @@ def test_an_answer_is_the_very_same_object(world):
 
 
 def test_nothing_of_one_call_is_kept_for_the_next(world):
-    model = world.model(ConnectionError(), ConnectionError(), "first", ConnectionError(), ConnectionError(), "second")
+    model = world.model(
+        ConnectionError(), ConnectionError(), "first", ConnectionError(), ConnectionError(), "second"
+    )
     safe = Retry(3, backoff=AT_ONCE)(model)
     assert [world.call(safe), world.call(safe)] == ["first", "second"]
 
 
 def test_calls_at_once_each_have_their_own_attempts(world):
-    model = world.model(slow(1, ConnectionError()), slow(1, ConnectionError()), slow(1, "cat"), slow(1, "dog"))
+    model = world.model(
+        slow(1, ConnectionError()), slow(1, ConnectionError()), slow(1, "cat"), slow(1, "dog")
+    )
     safe = Retry(2, backoff=AT_ONCE)(model)
     assert set(world.together((safe,), (safe,))) == {"cat", "dog"}
     assert model.starts == [0, 0, 1, 1]
@@ -102,7 +106,13 @@ def test_on_takes_types_kinds_and_a_predicate(world, on):
 
 @pytest.mark.parametrize(
     ("error", "calls"),
-    [(ValueError("row"), 1), (MemoryError(), 1), (ConnectionError(), 2), (ArithmeticError(), 2), (TimeoutError(), 2)],
+    [
+        (ValueError("row"), 1),
+        (MemoryError(), 1),
+        (ConnectionError(), 2),
+        (ArithmeticError(), 2),
+        (TimeoutError(), 2),
+    ],
     ids=lambda given: type(given).__name__,
 )
 def test_by_default_the_kinds_that_may_pass_are_retried(world, error, calls):
@@ -115,7 +125,10 @@ def test_what_is_not_retried_says_so_in_a_note(world):
     error = ValueError("row")
     assert world.failure(Retry()(world.model(error))) is error
     assert notes(error) == [
-        "Retry stopped after attempt 1 of 3 (kind bad_input): what failed is not retried; name it with on= to change that"
+        (
+            "Retry stopped after attempt 1 of 3 (kind bad_input): "
+            "what failed is not retried; name it with on= to change that"
+        )
     ]
 
 
@@ -298,7 +311,9 @@ def test_each_retry_and_the_end_are_told(world):
     world.failure(retry(model))
     assert seen == [
         events.RetryScheduled(policy="ask", at=began, attempt=1, kind="connection", delay=2),
-        events.RetryStopped(policy="ask", at=began + 2, attempt=2, kind="connection", reason="no attempts are left"),
+        events.RetryStopped(
+            policy="ask", at=began + 2, attempt=2, kind="connection", reason="no attempts are left"
+        ),
     ]
 
 
@@ -324,7 +339,11 @@ def test_a_retry_outside_others_leaves_their_answer_alone(world):
         ({"retry_result": 1}, TypeError, "retry_result must be callable"),
         ({"backoff": 1}, TypeError, r"backoff must have a delay\(attempt, draw, previous\) method, got 1"),
         ({"backoff_by_kind": {"server": 1}}, TypeError, "backoff_by_kind must have a delay"),
-        ({"backoff_by_kind": {"sever": AT_ONCE}}, ValueError, "backoff_by_kind has no kind 'sever'; the kinds are conn"),
+        (
+            {"backoff_by_kind": {"sever": AT_ONCE}},
+            ValueError,
+            "backoff_by_kind has no kind 'sever'; the kinds are conn",
+        ),
         ({"budget": 0.2}, TypeError, "budget must be a RetryBudget or None, got 0.2"),
         ({"replay": "again"}, TypeError, "replay must be callable"),
         ({"retry_after_cap": -1}, ValueError, "retry_after_cap must not be negative"),

@@ -146,6 +146,15 @@ def test_an_inner_retry_that_made_one_attempt_does_not_stop_the_outer_one(world)
     assert world.call(Retry(2, backoff=AT_ONCE)(outer_of(world, inner, as_it_is))) == "cat"
 
 
+def test_an_error_object_that_is_raised_again_in_the_next_call_is_retried_again(world):
+    error = ConnectionError()
+    model = world.model(error)
+    safe = Retry(2, backoff=AT_ONCE)(model)
+    for _ in range(3):
+        assert world.failure(safe) is error
+    assert len(model.starts) == 6
+
+
 def test_a_chain_of_causes_is_followed_for_a_while_and_not_for_ever(world):
     first = ConnectionError()
     second = ConnectionError()
@@ -167,7 +176,13 @@ class AsyncRows:
 
 @pytest.mark.parametrize(
     "rows",
-    [lambda: iter([1]), lambda: (row for row in [1]), lambda: io.BytesIO(b"1"), lambda: map(int, "1"), AsyncRows],
+    [
+        lambda: iter([1]),
+        lambda: (row for row in [1]),
+        lambda: io.BytesIO(b"1"),
+        lambda: map(int, "1"),
+        AsyncRows,
+    ],
     ids=["iterator", "generator", "file", "map", "async iterator"],
 )
 def test_an_argument_that_one_attempt_uses_up_means_one_attempt(world, rows):
@@ -179,7 +194,10 @@ def test_an_argument_that_one_attempt_uses_up_means_one_attempt(world, rows):
     assert len(model.starts) == 2
     kind = type(rows()).__name__
     assert error.__notes__ == [
-        f"Retry stopped after attempt 1 of 3 (kind connection): {what} cannot be replayed; pass replay= to say how"
+        (
+            "Retry stopped after attempt 1 of 3 (kind connection): "
+            f"{what} cannot be replayed; pass replay= to say how"
+        )
         for what in (f"argument 2 ({kind})", f"argument 'rows' ({kind})")
     ]
 

@@ -29,7 +29,9 @@ def asking(seconds=None, **headers):
     if seconds is not None:
         error.retry_after = seconds
     if headers:
-        error.response = SimpleNamespace(headers={name.replace("_", "-"): value for name, value in headers.items()})
+        error.response = SimpleNamespace(
+            headers={name.replace("_", "-"): value for name, value in headers.items()}
+        )
     return error
 
 
@@ -83,7 +85,19 @@ def test_a_backoff_that_gives_no_time_to_wait_is_an_error(world, wait):
         (asking("soon"), 1),
         (asking(retry_after="never"), 1),
     ],
-    ids=["attribute", "text", "seconds", "case", "milliseconds", "zero", "negative", "nan", "inf", "word", "garbage"],
+    ids=[
+        "attribute",
+        "text",
+        "seconds",
+        "case",
+        "milliseconds",
+        "zero",
+        "negative",
+        "nan",
+        "inf",
+        "word",
+        "garbage",
+    ],
 )
 def test_a_wait_that_a_server_asks_for_is_obeyed_and_garbage_is_not(world, error, wait):
     model = world.model(error, "cat")
@@ -108,8 +122,10 @@ def test_more_than_the_cap_means_stop_now_and_say_when(world):
     assert error.retry_at == began + 121
     assert [(type(event), event.retry_at) for event in seen] == [(events.RetryStopped, began + 121)]
     assert error.__notes__ == [
-        "Retry stopped after attempt 1 of 3 (kind connection): "
-        "the server asks for 121 s, more than retry_after_cap=120"
+        (
+            "Retry stopped after attempt 1 of 3 (kind connection): "
+            "the server asks for 121 s, more than retry_after_cap=120"
+        )
     ]
 
 
@@ -146,7 +162,10 @@ def test_no_wait_is_begun_that_would_pass_the_deadline(world):
     model = world.model(error)
     began = world.clock.now()
     with deadline(5):
-        assert world.failure(Retry(9, backoff=ConstantBackoff(2), budget=None, on_event=seen.append)(model)) is error
+        assert (
+            world.failure(Retry(9, backoff=ConstantBackoff(2), budget=None, on_event=seen.append)(model))
+            is error
+        )
     assert world.clock.now() - began == 4
     assert model.starts == [0, 2, 4]
     assert seen[-1].reason == "the next attempt would start in 2 s, after the deadline"

@@ -18,7 +18,6 @@ from resilient_ml import (
 
 from ..worlds import calling, hang, items, slow
 
-
 # ---- in time and late
 
 
@@ -187,7 +186,7 @@ def test_a_consumer_of_a_stream_does_not_see_the_limit_inside(stream_world):
 
         async def consume():
             async for _ in safe():
-                seen.append(remaining())
+                seen.append(remaining())  # noqa: PERF401
 
         stream_world.run(consume)
     else:
@@ -221,6 +220,13 @@ def test_late_only_changes_nothing_where_calls_can_be_cancelled(async_world):
     began = async_world.clock.now()
     assert async_world.failure(Timeout(2, late_only=True)(async_world.model(hang()))).kind == "timeout"
     assert async_world.clock.now() - began == 2
+
+
+def test_a_guarded_call_inside_that_was_late_is_a_time_out_of_the_limit_outside(plain_world):
+    """The inner call knows the limit only as its caller's deadline, and is refused for that."""
+    inner = Retry(1)(plain_world.model(slow(3, "late")))
+    error = plain_world.failure(Timeout(2, late_only=True, name="outer")(calling(plain_world, inner)))
+    assert (error.kind, error.policy, error.__cause__.kind) == ("timeout", "outer", "deadline")
 
 
 def test_an_error_that_comes_late_is_still_the_users_error(plain_world):
@@ -257,5 +263,7 @@ def test_bad_options_are_refused_with_the_remedy(seconds, options, kind, message
 
 def test_a_time_out_gives_the_seat_back_where_the_call_was_cancelled(async_world):
     bulkhead = Bulkhead(1)
-    assert isinstance(async_world.failure(Pipeline(bulkhead, Timeout(1))(async_world.model(hang()))), TimeoutError)
+    assert isinstance(
+        async_world.failure(Pipeline(bulkhead, Timeout(1))(async_world.model(hang()))), TimeoutError
+    )
     assert bulkhead.in_flight == 0

@@ -12,7 +12,6 @@ from resilient_ml._drivers import expiry
 from ..virtual_time import run_on_asyncio, run_on_trio
 from ..worlds import hang, slow
 
-
 # ---- asyncio
 
 

@@ -102,7 +102,9 @@ def test_a_hung_thread_does_not_keep_the_interpreter_from_exiting():
         "try:\n    Timeout(0.01)(time.sleep)(600)\n"
         "except TimeoutError:\n    print('timed out')\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+    )
     assert done.stdout == "timed out\n"
     assert done.stderr == ""
 
@@ -151,9 +153,8 @@ def test_context_variables_reach_the_model_and_its_own_do_not_come_back(plain_wo
 
 
 def test_numpys_error_state_reaches_the_model(clock):
-    with np.errstate(divide="raise"):
-        with pytest.raises(FloatingPointError):
-            Timeout(1)(lambda: np.float64(1) / np.float64(0))()
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        Timeout(1)(lambda: np.float64(1) / np.float64(0))()
 
 
 def test_abandoned_threads_are_counted_until_they_return(plain_world):
@@ -238,7 +239,7 @@ def test_an_abandoned_stream_is_closed_once_its_thread_has_left_it(clock):
 
 
 def test_a_call_inside_a_timed_call_runs_on_a_thread_of_its_own(clock):
-    inner = Timeout(2)(lambda: threading.get_ident())
+    inner = Timeout(2)(threading.get_ident)
     outer = Timeout(5)(lambda: (inner(), threading.get_ident()))
     assert len({*outer(), threading.get_ident()}) == 3
 

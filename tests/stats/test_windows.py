@@ -179,6 +179,22 @@ def test_a_clock_that_steps_back_by_more_than_the_window_starts_it_anew() -> Non
     assert window.tally(15.0) == Tally(0, 0, 0)
 
 
+def test_an_edge_is_shown_only_when_its_slice_has_begun() -> None:
+    # Whoever sees it ticks at once: before the slice has begun, that tick would belong to no slice.
+    shown: list[float] = []
+
+    class Watched(TimeWindow):
+        def _count(self) -> int:
+            shown.append(self.edge)
+            return super()._count()
+
+    window = Watched(10.0)
+    window.advance(5.5)
+    window.advance(8.5)
+    assert shown == [-math.inf, 6.0]
+    assert window.edge == 9.0
+
+
 def test_a_jump_ahead_forgets_everything() -> None:
     window = TimeWindow(10.0)
     for now in (0.0, 3.0, 6.0):
