@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar, cast
 
 from .kinds import Kind
 
@@ -63,7 +63,7 @@ class Outcome(Generic[T]):
         """The answer, or the error raised again."""
         if self.error is not None:
             raise self.error
-        return self.value  # type: ignore[return-value]
+        return cast(T, self.value)
 
 
 @dataclass(slots=True)

@@ -116,7 +116,8 @@ class Pipeline:
         Raises:
             TypeError: *fn* cannot be guarded, or not by one of the policies; the text has the remedy.
         """
-        return self._guard(fn, colour)  # type: ignore[no-any-return]
+        guarded: F = self._guard(fn, colour)
+        return guarded
 
     def _guard(self, fn: Any, colour: Colour | None) -> Any:
         if isinstance(fn, classmethod | staticmethod):

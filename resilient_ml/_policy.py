@@ -87,7 +87,8 @@ class Policy:
 
     def __call__(self, fn: F) -> F:
         """Guard *fn*: a function, method, generator function or callable object of any colour."""
-        return Policy.compose((self,))(fn)  # type: ignore[no-any-return]
+        guarded: F = Policy.compose((self,))(fn)
+        return guarded
 
     def __repr__(self) -> str:
         return self.describe()

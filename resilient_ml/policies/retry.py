@@ -255,7 +255,8 @@ def _delay(parameter: str, given: Any) -> Delay:
             f"{parameter} must have a delay(attempt, draw, previous) method, got {_checks.shown(given)}; "
             "pass Backoff(base=0.1, cap=10), or ConstantBackoff(0.5) for a fixed wait"
         )
-    return given  # type: ignore[no-any-return]
+    delay: Delay = given
+    return delay
 
 
 def _kind(given: Any) -> Kind:
