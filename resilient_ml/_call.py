@@ -7,10 +7,13 @@ blocks its thread or suspends its task.
 
 from __future__ import annotations
 
+import itertools
 import math
 import types
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from ._forks import survive_forks
 
 if TYPE_CHECKING:
     from ._colour import Target
@@ -48,7 +51,7 @@ class Limit:
         running: The jobs that were abandoned and still run.
     """
 
-    __slots__ = ("grace", "max_abandoned", "policy", "running", "seconds")
+    __slots__ = ("__weakref__", "grace", "max_abandoned", "policy", "running", "seconds")
 
     def __init__(
         self, seconds: float, policy: str, *, max_abandoned: int, grace: float | None = None
@@ -58,11 +61,16 @@ class Limit:
         self.max_abandoned: int = max_abandoned
         self.grace: float | None = grace
         self.running: set[Job] = set()
+        survive_forks(self)
 
     def abandon(self, job: Job) -> None:
         """Count *job* until its thread returns."""
         self.running.add(job)
         job.when_finished(lambda: self.running.discard(job))
+
+    def after_fork(self) -> None:
+        """The threads that were left behind are not in this process."""
+        self.running = set()
 
 
 class Runtime(Protocol):
@@ -211,6 +219,19 @@ def make_recorded_call(
     call = make_call(kind, fn, args, kwargs, deadline)
     call.record = record  # type: ignore[misc]  # a slot of *kind*, a constant elsewhere
     return call
+
+
+def when_all_finished(jobs: tuple[Job, ...], callback: Callable[[], object]) -> None:
+    """Call *callback* once, when the last of *jobs* has finished."""
+    # next() is one step: of several threads that end together exactly one draws 0.
+    left = itertools.count(len(jobs) - 1, -1)
+
+    def ended() -> None:
+        if next(left) == 0:
+            callback()
+
+    for job in jobs:
+        job.when_finished(ended)
 
 
 Proceed = Callable[[Call], Awaitable[T]]

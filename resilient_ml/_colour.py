@@ -15,14 +15,14 @@ from typing import Any
 class Colour(Enum):
     """How a callable gives its answer.
 
-    ==============  ==========================================  ======================
-    colour          written as                                  used as
-    ==============  ==========================================  ======================
-    CALL            ``def``                                     ``f(x)``
-    ASYNC_CALL      ``async def``                               ``await f(x)``
-    STREAM          a generator function                        ``for item in f(x)``
-    ASYNC_STREAM    an async generator function                 ``async for item in f(x)``
-    ==============  ==========================================  ======================
+    | colour       | written as                  | used as                    |
+    | ------------ | --------------------------- | -------------------------- |
+    | CALL         | ``def``                     | ``f(x)``                   |
+    | ASYNC_CALL   | ``async def``               | ``await f(x)``             |
+    | STREAM       | a generator function        | ``for item in f(x)``       |
+    | ASYNC_STREAM | an async generator function | ``async for item in f(x)`` |
+
+    Inspection finds it; ``Pipeline(...)(fn, colour=...)`` says it where inspection cannot see it.
     """
 
     CALL = "call"

@@ -59,7 +59,8 @@ def foreign_retry(fn: Callable[..., Any]) -> str | None:
     """The name of another library whose retry already wraps *fn*, or None."""
     seen: Any = getattr(fn, "__func__", fn)
     for _ in range(32):
-        module = getattr(seen, "__globals__", {}).get("__name__", "")
+        known = getattr(seen, "__globals__", None)  # of a remote method, whatever has that name over there
+        module = known.get("__name__", "") if isinstance(known, dict) else ""
         library = module.partition(".")[0] if isinstance(module, str) else ""
         if library in _RETRY_LIBRARIES:
             return library

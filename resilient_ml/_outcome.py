@@ -34,15 +34,16 @@ class Outcome(Generic[T]):
     """How a call ended.
 
     Attributes:
-        status: ``ok``, ``failed`` or ``rejected`` (never reached the model). A cancelled call has no outcome:
+        status: ``ok``, with an answer, degraded or not; ``failed``, with the model's error or a passed
+            deadline; or ``rejected``, when a policy refused the call. A cancelled call has no outcome:
             cancellation passes through.
         value: The answer; None unless ``ok``.
         error: What was raised; None when ``ok``.
-        kind: The kind of the failure; None when ``ok``.
+        kind: The kind of the failure; None when ``ok``. A refusal has one too, such as ``overload``.
         served_by: The name of the function or fallback value that answered; None when none did.
         degraded: Whether the answer came from a fallback.
         attempts: Every call of user code, in order.
-        seconds: From start to end.
+        seconds: From start to end, with all waits.
     """
 
     status: Status
@@ -80,3 +81,4 @@ class Record:
         self.attempts.append(Attempt(target, kind, started - self.began, max(0.0, now - started)))
         if kind is None:
             self.served_by = target
+            self.degraded = False  # a fallback says so after this

@@ -64,15 +64,15 @@ class Pipeline:
     Warns:
         PolicyOrderWarning: The order is known to hurt; the text says why.
 
-    >>> from resilient_ml import Fallback, Retry, Timeout
-    >>> guard = Pipeline(Fallback("neutral"), Retry(attempts=3), Timeout(1.0))
+    >>> from resilient_ml import Bulkhead, Fallback, Timeout
+    >>> guard = Pipeline(Fallback("neutral"), Bulkhead(4), Timeout(1.0))
     >>> guard.call(str.upper, "fine")
     'FINE'
     >>> print(guard)
     Pipeline, outermost first:
       1. Fallback(a value of type str)
-      2. Retry(attempts=3, backoff=Backoff(base=0.1, cap=10), budget=RetryBudget(ratio=0.2, floor=1,
-      burst=10)) 3. Timeout(1 s)
+      2. Bulkhead(4, queue=0)
+      3. Timeout(1 s)
     """
 
     def __init__(self, *policies: Policy | Pipeline, name: str | None = None) -> None:
@@ -133,8 +133,14 @@ class Pipeline:
             policy.adopt(target.name)
         made = self._make(target)
         # A callable object keeps its attributes to itself: copying them would go stale.
-        functools.update_wrapper(made, fn, updated=("__dict__",) if inspect.isroutine(fn) else ())
-        if not hasattr(fn, "__name__"):
+        named = isinstance(getattr(fn, "__name__", None), str)  # a remote method answers to any name at all
+        functools.update_wrapper(
+            made,
+            fn,
+            assigned=functools.WRAPPER_ASSIGNMENTS if named else ("__module__",),
+            updated=("__dict__",) if inspect.isroutine(fn) else (),
+        )
+        if not named:
             made.__name__ = made.__qualname__ = target.name
             made.__doc__ = type(fn).__doc__ if not isinstance(fn, functools.partial) else fn.func.__doc__
         setattr(made, _GUARD, _Guard(self, fn, made))

@@ -40,7 +40,8 @@ class Policy:
     Calling it with a function guards that function; stacked decorators become one pipeline.
 
     Args:
-        name: How messages and events call it; by default the name of the first function it guards.
+        name: How messages and events call it; by default the name of its pipeline, where that has one, else
+            of the first function it guards, else of its class.
         on_event: Called with each of its events, after the decision.
     """
 
@@ -76,6 +77,10 @@ class Policy:
 
     def check(self, target: Target) -> None:
         """Raise TypeError, with the remedy, if *target* cannot be guarded by this policy."""
+
+    def runs(self) -> Sequence[Policy]:
+        """The policies whose bodies this one's body may run, with ``call.runtime.run``: one of each kind."""
+        return ()
 
     def forgettable(self) -> bool:
         """Whether a fresh policy would do as well as this one, which a registry may then forget."""

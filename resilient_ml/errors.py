@@ -63,8 +63,11 @@ class CircuitOpen(Rejected):
     """A circuit breaker is open, or its half-open permits are all in use.
 
     Attributes:
-        state: The state of the breaker, in words.
-        reason: What brought it there.
+        state: The state of the breaker, in words: ``open``, ``half open``, ``ramping`` or ``forced open``;
+            None on an error that no breaker made.
+        reason: What brought it there, such as ``after 5 failures in a row``, or None.
+        retry_after: Seconds until it lets a probe through; None while an operator holds it open.
+        policy: The name of the breaker.
     """
 
     state: str | None = None

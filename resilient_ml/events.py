@@ -88,7 +88,7 @@ class CallRejected(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimedOut(Event):
-    """A call ran into the limit of *seconds*; *abandoned* threads of this policy are still running."""
+    """A call ran into the limit of *seconds*; *abandoned* threads and tasks of it are still running."""
 
     seconds: float
     abandoned: int

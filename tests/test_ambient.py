@@ -1,6 +1,7 @@
 """The caller's own deadline, as a block."""
 
 import asyncio
+import contextvars
 import math
 import threading
 
@@ -91,3 +92,16 @@ def test_a_guarded_call_restores_what_was(clock):
 def test_a_bad_number_of_seconds_is_refused(seconds, kind, message):
     with pytest.raises(kind, match=message):
         deadline(seconds)
+
+
+def test_a_block_of_a_generator_may_be_left_in_another_context():
+    """As when a stream that its consumer dropped is closed by the event loop, in a task of its own."""
+
+    def stream():
+        with deadline(5):
+            yield "cat"
+
+    left = stream()
+    assert contextvars.copy_context().run(next, left) == "cat"
+    left.close()
+    assert remaining() == math.inf

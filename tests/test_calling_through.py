@@ -239,3 +239,16 @@ def test_blocking_the_thread_of_a_running_loop_is_warned_of_once(await_world, po
 def test_a_plain_call_elsewhere_is_not_warned_of(plain_world):
     safe = Retry(2, backoff=ConstantBackoff(1))(plain_world.model(ConnectionError, "cat"))
     assert plain_world.call(safe) == "cat"
+
+
+def test_a_remote_method_that_answers_to_any_name_is_guarded():
+    class Remote:
+        def __getattr__(self, name):
+            return Remote()
+
+        def __call__(self, row):
+            return row
+
+    safe = Pipeline(Retry())(Remote())
+    assert safe("cat") == "cat"
+    assert safe.__name__ == "Remote"

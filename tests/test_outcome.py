@@ -127,6 +127,15 @@ def test_outcomes_of_calls_at_once_are_kept_apart(clock):
     assert [len(out.attempts) for out in outs] == [1, 1, 1]
 
 
+def test_the_model_that_answers_after_a_fallback_did_is_not_called_degraded(call_world):
+    model = call_world.model(ConnectionError, "cat")
+    guard = Pipeline(
+        Retry(retry_result=lambda answer: answer == "dull", backoff=ConstantBackoff(1)), Fallback("dull")
+    )
+    out = outcome(call_world, guard, model)
+    assert (out.value, out.degraded) == ("cat", False)
+
+
 def test_an_outcome_is_a_value():
     out = Outcome("ok", "cat", None, None, "model", False, (), 1.0)
     assert out == Outcome("ok", "cat", None, None, "model", False, (), 1.0)

@@ -20,7 +20,7 @@ import trio
 
 from resilient_ml._ambient import Clock
 from resilient_ml._call import Call
-from resilient_ml._drivers import blocking, suspending, workers
+from resilient_ml._drivers import blocking, workers
 
 POLL = 0.0005
 STUCK_SECONDS = 8.0
@@ -131,12 +131,12 @@ class VirtualClock:
         self._install_threads(monkeypatch)
 
     def _install_threads(self, monkeypatch):
-        start, finish = workers.start, workers.Job.finish
+        hand_over, finish = workers._hand_over, workers.Job.finish
 
-        def counted_start(*args, **kwargs):
+        def counted_hand_over(job):
             self.enter()
             try:
-                return start(*args, **kwargs)
+                hand_over(job)
             except BaseException:
                 self.leave()
                 raise
@@ -145,8 +145,7 @@ class VirtualClock:
             finish(job)
             self.leave()
 
-        monkeypatch.setattr(blocking, "start", counted_start)
-        monkeypatch.setattr(suspending, "start", counted_start)
+        monkeypatch.setattr(workers, "_hand_over", counted_hand_over)
         monkeypatch.setattr(workers.Job, "finish", counted_finish)
         monkeypatch.setattr(
             workers.Job, "wait", lambda job, seconds: self.wait(lambda: job.finished, self.time + seconds)

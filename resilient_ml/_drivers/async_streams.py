@@ -14,12 +14,14 @@ from .._call import NEVER, Call, call_type, make_stream_call
 from .._colour import Colour, Target
 from .._derive import Step
 from . import suspending
+from .own_task import close_behind
 from .streams import Outlet, emit, thrower
 from .suspending import Suspending
 
 
 async def leaf(call: Call) -> None:
     """Pull the user's async stream to its end."""
+    orphans = call.orphans
     stream = await _apull(call, _open, call)
     advance: Callable[[], Any] = stream.__anext__
     try:
@@ -38,8 +40,11 @@ async def leaf(call: Call) -> None:
                 advance = stream.__anext__ if sent is None else partial(stream.asend, sent)
     finally:
         close = getattr(stream, "aclose", None) or getattr(stream, "close", None)
-        closing = None if close is None else close()
-        if inspect.isawaitable(closing):
+        if close is None or (call.orphans is orphans and getattr(stream, "ag_running", False)):
+            pass  # there is nothing to close, or the loop is doing it, as it does with all that are left
+        elif call.orphans is not orphans:
+            close_behind(close, call, call.orphans[-1])  # left behind inside a pull, where it still runs
+        elif inspect.isawaitable(closing := close()):
             await closing
 
 

@@ -113,8 +113,10 @@ def timer_of(loop: asyncio.AbstractEventLoop) -> LoopTimer:
     timer = _timers.get(loop)
     if timer is None:
         # An armed handle holds its loop, so that a loop which was closed would stay for ever.
-        for closed in [other for other in tuple(_timers) if other.is_closed()]:
-            _timers.pop(closed, None)
+        # keyrefs() is one step, so loops that start on other threads meanwhile do no harm.
+        for other in [ref() for ref in _timers.keyrefs()]:
+            if other is not None and other.is_closed():
+                _timers.pop(other, None)
         timer = _timers[loop] = LoopTimer(loop)
     _last = (weakref.ref(loop), timer)
     return timer

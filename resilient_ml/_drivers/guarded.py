@@ -36,10 +36,17 @@ def plain_chain(policies: Sequence[Policy], leaf: Step) -> tuple[Step, type[Call
     step: Step = leaf
     for policy in reversed(policies):
         bound = bind_blocking(policy, step)
-        if bound is None:
+        if bound is None or not _all_plain(policy.runs()):
             return _completed(policies, leaf), CoroutineCall
         step = bound
     return step, PlainCall
+
+
+def _all_plain(policies: Sequence[Policy]) -> bool:
+    """Whether the bodies of *policies*, and those that they run, can run without awaits."""
+    return all(
+        bind_blocking(policy, blocking.leaf) is not None and _all_plain(policy.runs()) for policy in policies
+    )
 
 
 def _completed(policies: Sequence[Policy], leaf: Step) -> Step:

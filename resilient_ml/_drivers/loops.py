@@ -31,6 +31,16 @@ def on_event_loop() -> bool:
     return True
 
 
+def leave_loop() -> None:
+    """On a worker thread, in a context that was copied from an event loop's: here runs none.
+
+    ``anyio.run`` writes into the context which loop runs, and would refuse to run another one here.
+    """
+    sniffio = sys.modules.get("sniffio")
+    if sniffio is not None:
+        sniffio.current_async_library_cvar.set(None)
+
+
 def warn_if_blocking(what: str) -> None:
     """Warn, once in a process, that a plain call is about to block the loop it runs on."""
     global _warned

@@ -8,11 +8,12 @@ it has not ended *grace* seconds later. Trio has no task that outlives its paren
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .._ambient import AMBIENT
-from .._call import Call, Limit
+from .._call import Call, Job, Limit
 from ..errors import LimitExceeded
 from .leaf import abandon, check_room, expired
 
@@ -51,6 +52,8 @@ async def in_own_task(call: Call, answer: Awaitable[Any], limit: Limit, grace: f
     except asyncio.CancelledError:
         if not task.done():
             await _stop(task, call, limit, grace)
+        elif not task.cancelled():
+            task.exception()  # it failed in the same moment, and nobody will ask
         raise
     await _stop(task, call, limit, grace)
     raise expired(call)
@@ -73,5 +76,21 @@ async def _stop(task: asyncio.Task[Any], call: Call, limit: Limit, grace: float)
             task.exception()
 
 
+def close_behind(close: Callable[[], Any], call: Call, job: Job) -> None:
+    """Close a stream that *job* was left behind in, once that has ended; what waits for it waits for both."""
+    ended = asyncio.Event()
+    job.when_finished(ended.set)
+    closing = _TaskJob(asyncio.get_running_loop().create_task(_close_after(ended, close)))
+    closing.when_finished(_nothing)
+    call.orphans = (*call.orphans, closing)
+
+
+async def _close_after(ended: asyncio.Event, close: Callable[[], Any]) -> None:
+    await ended.wait()
+    closing = close()
+    if inspect.isawaitable(closing):
+        await closing
+
+
 def _nothing() -> None:
-    """What closing a future comes to."""
+    """What closing a future comes to, and what nobody waits for."""

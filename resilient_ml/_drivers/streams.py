@@ -23,6 +23,10 @@ from .._colour import Colour, Target
 from .._derive import Step
 from . import blocking
 from .blocking import BlockingCoroutines
+from .workers import start_after
+
+_NONE: dict[str, Any] = {}
+"""No keyword arguments."""
 
 
 class Outlet:
@@ -54,7 +58,7 @@ def emit(call: Call, item: Any) -> Generator[Outlet, None, Any]:
 async def leaf(call: Call) -> Any:
     """Pull the user's sync stream to its end."""
     orphans = call.orphans
-    stream = iter(_pull(call, call.fn, *call.args, **call.kwargs))
+    stream = iter(_pull(call, call.fn, call.args, call.kwargs))
     advance: Callable[[], Any] = stream.__next__
     try:
         while True:
@@ -74,7 +78,9 @@ async def leaf(call: Call) -> Any:
         _close(stream, call, len(orphans))
 
 
-def _pull(call: Call, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def _pull(
+    call: Call, step: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] = _NONE
+) -> Any:
     if call.deadline == NEVER:
         return step(*args, **kwargs)
     return blocking.limited(call, step, args, kwargs)
@@ -87,7 +93,7 @@ def _close(stream: Any, call: Call, before: int) -> None:
         return
     jobs = call.orphans[before:]
     if jobs:
-        jobs[-1].when_finished(close)
+        call.orphans = (*call.orphans, start_after(jobs[-1], close))
     else:
         close()
 

@@ -61,7 +61,10 @@ async def limited(call: Call, answer: Awaitable[Any]) -> Any:
         raise
     finally:
         timer.remove(expiry)
-        AMBIENT.reset(token)
+        try:  # noqa: SIM105 - suppress() would cost each call
+            AMBIENT.reset(token)
+        except ValueError:
+            pass  # closed from another context, as by the garbage collector: there is nothing to restore
     if expiry.fired:
         # The user's code swallowed the cancellation and answered late.
         task.uncancel()

@@ -19,8 +19,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .._ambient import AMBIENT
+from .._call import NEVER
+from .._call import Job as Finishing
 from .._forks import survive_forks
 from ..errors import LimitExceeded
+from .loops import leave_loop
 
 IDLE_SECONDS = 10.0
 
@@ -70,6 +73,7 @@ class Job:
             self._result = self._context.run(_within, self._deadline, fn, args, kwargs)
         except BaseException as error:
             self._error = error
+            del self  # the traceback holds this frame: nobody may ever ask for an abandoned job's error
 
     def finish(self) -> None:
         """Wake whoever waits; on the worker, after it is free for the next job."""
@@ -111,6 +115,7 @@ class Job:
 
 def _within(deadline: float, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     AMBIENT.set(deadline)
+    leave_loop()
     return fn(*args, **kwargs)
 
 
@@ -165,6 +170,26 @@ def start(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
         LimitExceeded: No thread can be started.
     """
     job = Job(fn, args, kwargs, deadline)
+    _hand_over(job)
+    return job
+
+
+def start_after(earlier: Finishing, fn: Callable[[], Any]) -> Job:
+    """Run *fn* on a worker thread once *earlier* has finished; its result and error are nobody's."""
+    job = Job(fn, (), {}, NEVER)
+
+    def begin() -> None:
+        try:
+            _hand_over(job)
+        except LimitExceeded:  # this thread does it, as there is no other
+            job.run()
+            job.finish()
+
+    earlier.when_finished(begin)
+    return job
+
+
+def _hand_over(job: Job) -> None:
     try:
         worker = _pool.idle.pop()
     except IndexError:
@@ -177,4 +202,3 @@ def start(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
             ) from None
     else:
         worker.hand(job)
-    return job

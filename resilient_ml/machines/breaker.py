@@ -150,8 +150,9 @@ class BreakerMachine:
     def _admit_probe(self, now: float) -> Permit | Refusal:
         lease = self.rules.probe_lease_seconds
         # As for the open time: a clock that stepped back must not stretch a lease.
+        # Of a copy: a finalizer may end a probe on this thread meanwhile.
         self._probes = {
-            probe: min(until, now + lease) for probe, until in self._probes.items() if until > now
+            probe: min(until, now + lease) for probe, until in self._probes.copy().items() if until > now
         }
         if len(self._probes) + self._successes < self.rules.half_open_permits:
             probe = Probe(self, self.current.window)

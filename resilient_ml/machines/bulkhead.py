@@ -122,7 +122,11 @@ class BulkheadMachine:
                     seats.pop()
                 except IndexError:
                     return
-                ticket = self.waiters.popleft()
+                try:
+                    ticket = self.waiters.popleft()
+                except IndexError:  # a finalizer or signal handler on this thread came in between
+                    seats.append(None)
+                    return
                 ticket.granted = seats
             if not ticket.wake():
                 # Its event loop is gone and will never ask: unless it has left with the seat after all.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .. import _checks
-from .._call import Call, Proceed, Signal
+from .._call import Call, Proceed, Signal, when_all_finished
 from .._policy import Policy
 from ..errors import BulkheadFull
 from ..events import CallRejected
@@ -25,14 +24,15 @@ class Bulkhead(Policy):
 
     Args:
         limit: How many may be inside, from 1. What the model can run at once is a good start.
-        queue: How many may wait, from 0. A queue longer than the limit mostly adds latency.
-        queue_seconds: The longest wait; None for as long as the call's deadline allows.
+        queue: How many may wait, from 0. A queue longer than the limit mostly adds latency, so by default
+            nobody waits.
+        queue_seconds: The longest wait, in seconds, above 0; None for as long as the call's deadline allows.
         name: How messages call it; by default the name of the function it guards.
         on_event: Called with its :class:`~resilient_ml.events.CallRejected` events.
 
     Raises:
         BulkheadFull: From the guarded function, when there is no seat, and no place or time left in the
-        queue.
+            queue.
 
     >>> @Bulkhead(2)
     ... def predict(row):
@@ -137,16 +137,7 @@ class Bulkhead(Policy):
 
     def _give_late(self, seats: Seats, call: Call, before: int) -> None:
         """Give the seat back once every job that was abandoned inside it has ended."""
-        jobs = call.orphans[before:]
-        # next() is one step: of several threads that end together exactly one draws 0.
-        left = itertools.count(len(jobs) - 1, -1)
-
-        def ended() -> None:
-            if next(left) == 0:
-                self._machine.give(seats)
-
-        for job in jobs:
-            job.when_finished(ended)
+        when_all_finished(call.orphans[before:], lambda: self._machine.give(seats))
 
     def describe(self) -> str:
         """Its numbers in one line."""

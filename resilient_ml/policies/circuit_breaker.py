@@ -35,23 +35,25 @@ class CircuitBreaker(Policy):
 
     Args:
         failure_rate: The share of failures that opens it, above 0 to 1; None switches this rule off.
-        minimum_calls: How many calls the window must hold before a rate means anything.
+        minimum_calls: How many calls the window must hold before a rate means anything, from 1.
         window_seconds: How far back the window reaches, in seconds.
-        window_calls: Use a window of this many calls instead of one of seconds.
+        window_calls: Use a window of this many calls instead of one of seconds; at least *minimum_calls*.
         consecutive_failures: So many failures in a row open it, however slow the traffic; None switches
             this rule off. The default of 10 trips a healthy model with 10 % failures once in 10**10 calls.
-        slow_call_seconds: From when a call is slow; None for no such rule.
-        slow_call_rate: The share of slow calls that opens it.
-        open_seconds: How long it stays open the first time; doubled each time it opens again from half-open.
-        open_seconds_max: The longest it stays open of its own accord, before *jitter*; by default 12 times
-            *open_seconds*. Choose it by how soon you want to know that the model is back: each probe costs
-            one call.
-        jitter: The most that is added to the open time, as a share of it, so that clients do not probe in
-            step.
-        half_open_permits: How many probes are let through, and must succeed.
-        probe_lease_seconds: After this long a probe that has not ended loses its permit to another;
+        slow_call_seconds: From how many seconds on a call is slow; None for no such rule.
+        slow_call_rate: The share of slow calls that opens it, above 0 to 1.
+        open_seconds: How long it stays open the first time, in seconds; doubled each time it opens again from
+            half-open.
+        open_seconds_max: The longest it stays open of its own accord, in seconds, before *jitter*; at least
+            *open_seconds*, and by default 12 times that: a minute where *open_seconds* is 5. Choose it by how
+            soon you want to know that the model is back: each probe costs one call.
+        jitter: The most that is added to the open time, as a share of it from 0 to 1, so that clients do not
+            probe in step.
+        half_open_permits: How many probes are let through, and must succeed; from 1.
+        probe_lease_seconds: After so many seconds a probe that has not ended loses its permit to another;
             by default *open_seconds*, at least 1 s.
-        ramp_seconds: After good probes let the traffic back gradually over this long; 0 for all at once.
+        ramp_seconds: After good probes let the traffic back gradually over so many seconds; 0 for all at
+            once.
         shadow: Only report what it would do: every call is let through.
         counts: What counts as a failure: exception types, kinds or a predicate; by default the kinds
             that count against a model.
@@ -61,7 +63,8 @@ class CircuitBreaker(Policy):
             :class:`~resilient_ml.events.CallRejected` events.
 
     Raises:
-        CircuitOpen: From the guarded function, while the breaker is open; ``retry_after`` says for how long.
+        CircuitOpen: From the guarded function, while the breaker is open or its probes are out;
+            ``retry_after`` says for how many seconds, ``state`` and ``reason`` say why.
 
     >>> breaker = CircuitBreaker(consecutive_failures=2, open_seconds=30)
     >>> @breaker

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
 from .. import _checks
-from .._call import Call, Proceed
+from .._call import Call, Proceed, when_all_finished
 from .._colour import Target
 from .._policy import Policy
 from ..machines.keyed_registry import Entry, KeyedRegistry
@@ -65,6 +65,10 @@ class Keyed(Policy):
         """Whatever the factory makes must be able to guard *target*."""
         self._sample.check(target)
 
+    def runs(self) -> Sequence[Policy]:
+        """A policy as the factory makes it."""
+        return (self._sample,)
+
     def adopt(self, name: str) -> None:
         """The policies of all keys carry the name."""
         super().adopt(name)
@@ -73,10 +77,14 @@ class Keyed(Policy):
     async def around(self, proceed: Proceed[T], call: Call) -> T:
         """Run the policy of the call's key."""
         entry = self._enter(call)
+        before = call.orphans
         try:
             return await call.runtime.run(entry.value, proceed, call)
         finally:
-            self._registry.leave(entry)
+            if call.orphans is not before:
+                self._leave_late(entry, call, len(before))
+            else:
+                self._registry.leave(entry)
 
     def _enter(self, call: Call) -> Entry[Policy]:
         key = self._key(*call.args, **call.kwargs)
@@ -89,6 +97,10 @@ class Keyed(Policy):
             ) from None
         # The factory is the user's code: it runs before the registry takes its lock.
         return self._registry.enter(key, self._make() if entry is None else entry.value)
+
+    def _leave_late(self, entry: Entry[Policy], call: Call, before: int) -> None:
+        """What was left behind is still inside: its key, forgotten now, would begin anew beside it."""
+        when_all_finished(call.orphans[before:], lambda: self._registry.leave(entry))
 
     def _make(self) -> Policy:
         policy = self._factory()

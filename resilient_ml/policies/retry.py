@@ -35,12 +35,15 @@ class Retry(Policy):
     It stops early when the error's kind is not transient, when the wait would pass the deadline or the server
     asks for longer than *retry_after_cap*, when the *budget* of retries is spent, when items of a stream have
     been passed on already, or when an argument cannot be replayed. A failure that an inner Retry has already
-    tried again is not tried once more: nested retries do not multiply.
+    tried again is not tried once more, in this pipeline or in a guarded function that it calls: nested
+    retries do not multiply.
 
     Args:
-        attempts: The most calls in all, the first included; at least 1.
+        attempts: The most calls in all, the first included; at least 1. What outlasts three is seldom a
+            blip: it is for a breaker and a fallback.
         on: What to retry: exception types, kinds, or a predicate on the exception. By default the kinds that
-            are transient (see :class:`~resilient_ml.Kind`). Cancellation and interrupts are never retried.
+            are transient (see :class:`~resilient_ml.Kind`), and no refusal of another policy. Cancellation
+            and interrupts are never retried.
         retry_result: Retry while this says True of a result. The last result is returned as it is.
         backoff: How long to wait: :class:`Backoff` (full jitter), :class:`DecorrelatedBackoff`,
             :class:`ConstantBackoff`, or anything with their ``delay``.
@@ -49,7 +52,8 @@ class Retry(Policy):
             own; share one between policies that call the same backend, or pass None for no budget.
         replay: Makes the arguments of each further attempt, ``(args, kwargs) -> (args, kwargs)``, for example
             by rewinding a file. Without it, an iterator or open file among them means one attempt.
-        retry_after_cap: Wait for a server's retry-after up to this long, in seconds; stop if it is longer.
+        retry_after_cap: Wait for a server's retry-after up to this long, in seconds; stop if it is longer,
+            with the instant it asked for, on the monotonic clock, as ``retry_at`` on the error.
         rng: Source of randomness with a ``random()`` method, for tests.
         name: How messages call it; by default the name of the function it guards.
         on_event: Called with its :class:`~resilient_ml.events.RetryScheduled` and

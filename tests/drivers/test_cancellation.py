@@ -1,5 +1,6 @@
 """Cancellation at every await of every policy and of every pair, on asyncio and trio: nothing is lost."""
 
+import contextvars
 import itertools
 
 import anyio
@@ -20,6 +21,7 @@ from resilient_ml import (
 )
 
 from ..torture import torture
+from ..virtual_time import run_on_asyncio
 
 
 class Scene:
@@ -186,3 +188,21 @@ def test_a_consumer_that_leaves_and_is_cancelled_meanwhile_loses_nothing(stream_
     if stream_world.is_async:
         names = ("fallback", "retry", "breaker", "bulkhead", "timeout")
         assert torture(stream_world, lambda: LeavingScene(stream_world, names)) >= 1
+
+
+def test_a_call_that_is_closed_from_another_context_is_closed_and_no_more(clock):
+    """As the garbage collector closes a task whose loop is gone: no failure, so nothing is tried again."""
+    calls, bulkhead = [], Bulkhead(1)
+
+    async def model():
+        calls.append(1)
+        await anyio.sleep(60)
+
+    async def scenario():
+        guard = Pipeline(Retry(3, on=Exception), CircuitBreaker(consecutive_failures=1), bulkhead, Timeout(5))
+        call = guard(model)()
+        contextvars.copy_context().run(call.send, None)
+        call.close()
+
+    run_on_asyncio(clock, scenario)
+    assert (calls, bulkhead.in_flight) == ([1], 0)

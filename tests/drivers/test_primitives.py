@@ -91,3 +91,29 @@ def test_a_loop_is_noticed_whichever_it_is(clock, monkeypatch):
     assert trio.run(scenario)
     monkeypatch.delitem(sys.modules, "trio")
     assert not loops.on_event_loop()
+
+
+def test_loops_that_start_and_end_on_many_threads_at_once_do_not_disturb_each_other():
+    errors = []
+
+    async def model():
+        return "cat"
+
+    def start_loops():
+        for _ in range(30):
+            try:
+                asyncio.run(Timeout(60)(model)())
+            except BaseException as error:  # noqa: BLE001
+                errors.append(error)
+
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=start_loops) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(usual)
+    assert errors == []

@@ -1,5 +1,6 @@
 """Streams that end early: closed, dropped, cancelled; the user's stream is closed and waited for."""
 
+import asyncio
 import contextlib
 import gc
 
@@ -9,6 +10,7 @@ import pytest
 from resilient_ml import (
     Bulkhead,
     CircuitBreaker,
+    Colour,
     Fallback,
     Pipeline,
     Policy,
@@ -263,3 +265,32 @@ def test_a_policy_that_swallows_the_consumers_leaving_ends_all_the_same(stream_w
         with contextlib.suppress(RuntimeError):
             stream.close()
         assert list(stream) == []
+
+
+def test_a_loop_that_closes_the_streams_itself_does_not_make_the_model_look_sick(clock):
+    """As it does when it shuts down: it may begin with the user's stream, while ours is open."""
+    breaker, bulkhead = CircuitBreaker(consecutive_failures=1), Bulkhead(1)
+    inner = []
+
+    async def model():
+        try:
+            yield "cat"
+        finally:
+            await anyio.sleep(1)
+            inner.append("closed")
+
+    def opened():
+        inner.append(model())
+        return inner[-1]
+
+    async def scenario():
+        stream = Pipeline(breaker, bulkhead)(opened, colour=Colour.ASYNC_STREAM)()
+        await anext(stream)
+        closing = asyncio.ensure_future(inner[0].aclose())
+        await asyncio.sleep(0)
+        await stream.aclose()
+        await closing
+
+    run_on_asyncio(clock, scenario)
+    assert inner[-1] == "closed"
+    assert (breaker.failures, bulkhead.in_flight) == ({}, 0)

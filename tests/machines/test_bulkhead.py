@@ -2,6 +2,7 @@
 
 import random
 import threading
+from collections import deque
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,14 @@ import pytest
 from resilient_ml.machines.bulkhead import BulkheadMachine, Seats, Ticket
 
 from .crowd import PATIENCE, crowd
+
+
+class Interrupted(deque[Ticket]):
+    """A queue whose only waiter is served by a finalizer just before it is served."""
+
+    def popleft(self) -> Ticket:
+        super().popleft()
+        return super().popleft()
 
 
 class Guest:
@@ -281,3 +290,13 @@ def test_unreachable_waiters_among_threads_lose_no_seat(way: Callable[[], bool])
 
     crowd(6, work)
     assert (machine.in_flight, machine.waiting) == (0, 0)
+
+
+def test_a_waiter_that_is_served_in_between_costs_no_seat() -> None:
+    machine = BulkheadMachine(1, queue=1)
+    seats = machine.take()
+    assert seats is not None
+    Guest(machine)
+    machine.waiters = Interrupted(machine.waiters)
+    machine.give(seats)
+    assert machine.in_flight == 0

@@ -1,6 +1,7 @@
 """Coroutines that swallow their cancellation: on asyncio they are left behind once the grace is over."""
 
 import asyncio
+import gc
 
 import anyio
 import pytest
@@ -184,3 +185,82 @@ def test_a_bad_grace_is_refused():
         ValueError, match="grace must not be negative, got -1; pass None to wait for the coroutine"
     ):
         Timeout(1, grace=-1)
+
+
+@pytest.mark.parametrize("close", ["aclose", "close", None])
+def test_a_stream_that_is_left_behind_is_closed_once_it_lets_go_and_holds_its_seat_until_then(clock, close):
+    timeout, bulkhead = Timeout(2, grace=1), Bulkhead(1)
+    closed = []
+
+    class Stubborn:
+        def __aiter__(self):
+            return self
+
+        __anext__ = staticmethod(stubborn(10))
+
+    async def aclose(self):
+        await anyio.sleep(5)
+        closed.append(clock.now())
+
+    if close is not None:
+        setattr(Stubborn, close, aclose if close == "aclose" else lambda self: closed.append(clock.now()))
+
+    def opened():
+        return Stubborn()
+
+    async def scenario():
+        began = clock.now()
+        with pytest.raises(DeadlineExceeded):
+            await anext(Pipeline(bulkhead, timeout)(opened, colour=Colour.ASYNC_STREAM)())
+        assert (clock.now() - began, bulkhead.in_flight, closed) == (3, 1, [])
+        await asyncio.sleep(14)
+        assert bulkhead.in_flight == (close == "aclose")
+        await asyncio.sleep(2)
+        assert (timeout.abandoned, bulkhead.in_flight) == (0, 0)
+        return [at - began for at in closed]
+
+    assert run_on_asyncio(clock, scenario) == {"aclose": [17], "close": [12], None: []}[close]
+
+
+def test_a_generator_that_is_left_behind_is_late_and_nothing_else(clock):
+    async def model():
+        yield "cat"
+        await stubborn(10)()
+        yield "late"
+
+    async def scenario():
+        stream = Timeout(2, grace=1)(model)()
+        assert await anext(stream) == "cat"
+        with pytest.raises(DeadlineExceeded):
+            await anext(stream)
+        await asyncio.sleep(20)
+
+    run_on_asyncio(clock, scenario)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_one_that_fails_as_its_caller_is_cancelled_fails_unheard(clock, turns):
+    """No task is left whose exception "was never retrieved"."""
+    complaints = []
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: complaints.append(context))
+        fails = loop.create_future()
+
+        async def model():
+            await fails
+            raise KeyError
+
+        task = loop.create_task(Timeout(2, grace=1)(model)())
+        await asyncio.sleep(1)
+        fails.set_result(None)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        del task
+        gc.collect()
+
+    run_on_asyncio(clock, scenario)
+    assert complaints == []

@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+import anyio
+import anyio.lowlevel
 import numpy as np
 import pytest
 
@@ -261,3 +263,20 @@ def test_an_answer_and_its_arguments_are_not_kept_by_the_idle_thread(clock):
         assert gone() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_plain_function_that_is_awaited_may_run_an_event_loop_of_its_own(backend):
+    async def sleep():
+        await anyio.lowlevel.checkpoint()
+        return "cat"
+
+    async def main():
+        return await Pipeline(Timeout(60)).acall(anyio.run, sleep)
+
+    assert anyio.run(main, backend=backend) == "cat"
+
+
+def test_a_worker_thread_does_without_what_tells_the_loops_apart(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sniffio", None)
+    assert Timeout(60)(str.upper)("cat") == "CAT"
