@@ -175,8 +175,9 @@ class Pipeline:
         Raises:
             TypeError: *fn* is not a plain function: await :meth:`acall`, or guard it and iterate.
         """
-        outcome: R = self._run_plain(fn, args, kwargs, None)
-        return outcome
+        step, call = self._plain_call(fn, args, kwargs, None)
+        result: R = step(call)
+        return result
 
     @overload
     async def acall(self, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -193,7 +194,8 @@ class Pipeline:
         Raises:
             TypeError: *fn* is a generator function: guard it and iterate.
         """
-        return await self._run_async(fn, args, kwargs, None)
+        step, call = self._async_call(fn, args, kwargs, None)
+        return await step(call)
 
     def outcome(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
         """Like :meth:`call`, but returns what happened instead of raising.
@@ -206,8 +208,9 @@ class Pipeline:
         ('neutral', True, ['connection'])
         """
         record = Record(blocking.PlainCall.now())
+        step, call = self._plain_call(fn, args, kwargs, record)
         try:
-            value = self._run_plain(fn, args, kwargs, record)
+            value = step(call)
         except Exception as error:
             return _ended(record, blocking.PlainCall.now(), None, error)
         return _ended(record, blocking.PlainCall.now(), value, None)
@@ -223,16 +226,18 @@ class Pipeline:
     async def aoutcome(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Outcome[Any]:
         """Like :meth:`acall`, but returns what happened instead of raising. Cancellation passes through."""
         record = Record(suspending.AsyncCall.now())
+        step, call = self._async_call(fn, args, kwargs, record)
         try:
-            value = await self._run_async(fn, args, kwargs, record)
+            value = await step(call)
         except Exception as error:
             return _ended(record, suspending.AsyncCall.now(), None, error)
         return _ended(record, suspending.AsyncCall.now(), value, None)
 
-    def _run_plain(self, fn: Any, args: Any, kwargs: Any, record: Record | None) -> Any:
+    def _plain_call(self, fn: Any, args: Any, kwargs: Any, record: Record | None) -> tuple[Step, Call]:
+        """What runs *fn* through the policies, and the call to run it with."""
         inner = guard_of(fn)
         if inner is not None:
-            return self._around(inner.pipeline)._run_plain(inner.fn, args, kwargs, record)
+            return self._around(inner.pipeline)._plain_call(inner.fn, args, kwargs, record)
         colour = known_colour(fn)
         if colour is not Colour.CALL:
             raise TypeError(
@@ -249,12 +254,13 @@ class Pipeline:
             leaf = blocking.leaf if record is None else blocking.recorded
             self._chains[key] = plain_chain(self.policies, leaf)
         step, new = self._chains[key]
-        return step(_make_call(new, fn, args, kwargs, record))
+        return step, _make_call(new, fn, args, kwargs, record)
 
-    async def _run_async(self, fn: Any, args: Any, kwargs: Any, record: Record | None) -> Any:
+    def _async_call(self, fn: Any, args: Any, kwargs: Any, record: Record | None) -> tuple[Step, Call]:
+        """What runs *fn* through the policies when it is awaited, and the call to run it with."""
         inner = guard_of(fn)
         if inner is not None:
-            return await self._around(inner.pipeline)._run_async(inner.fn, args, kwargs, record)
+            return self._around(inner.pipeline)._async_call(inner.fn, args, kwargs, record)
         colour = known_colour(fn)
         if colour.streams:
             raise TypeError(
@@ -267,7 +273,8 @@ class Pipeline:
             self._accept(target_of(fn, Colour.ASYNC_CALL))
             leaf: Step = suspending.offload if colour is Colour.CALL else suspending.leaf
             self._chains[key] = chain(self.policies, leaf if record is None else suspending.recording(leaf))
-        return await self._chains[key](_make_call(suspending.AsyncCall, fn, args, kwargs, record))
+        step: Step = self._chains[key]
+        return step, _make_call(suspending.AsyncCall, fn, args, kwargs, record)
 
     def _around(self, inner: Pipeline) -> Pipeline:
         """These policies outside those of *inner*, joined once."""

@@ -27,7 +27,7 @@ from typing import Any, ClassVar, TypeVar
 from . import _checks, events
 from ._ambient import Clock
 from ._call import Call, Proceed
-from ._colour import Target
+from ._colour import Colour, Target
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Policy:
     """What it is in an order of policies: ``retry``, ``timeout``, ``limiter``, ``rate_limiter``,
     ``breaker``, ``fallback`` or anything else."""
 
-    compose: ClassVar[Callable[[Sequence[Policy]], Callable[[Any], Any]]]
+    compose: ClassVar[Callable[[Sequence[Policy]], Callable[..., Any]]]
     """Makes a pipeline of policies; set by ``_pipeline``, which knows how."""
 
     def __init__(self, *, name: str | None = None, on_event: Callable[[Any], object] | None = None) -> None:
@@ -90,9 +90,12 @@ class Policy:
         """One line for humans: what it does, with its numbers."""
         return f"{type(self).__name__}()"
 
-    def __call__(self, fn: F) -> F:
-        """Guard *fn*: a function, method, generator function or callable object of any colour."""
-        guarded: F = Policy.compose((self,))(fn)
+    def __call__(self, fn: F, *, colour: Colour | None = None) -> F:
+        """Guard *fn*: a function, method, generator function or callable object of any colour.
+
+        *colour* says which where inspection cannot see it, as for :class:`~resilient_ml.Pipeline`.
+        """
+        guarded: F = Policy.compose((self,))(fn, colour=colour)
         return guarded
 
     def __repr__(self) -> str:

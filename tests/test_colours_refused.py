@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from resilient_ml import ConstantBackoff, Fallback, Pipeline, Policy, Retry
+from resilient_ml import Colour, ConstantBackoff, Fallback, Pipeline, Policy, Retry
 
 
 class Seen(Policy):
@@ -134,3 +134,28 @@ def test_a_future_is_an_error_too():
     with pytest.raises(TypeError, match="returned an awaitable"):
         Retry()(loop.create_future)()
     loop.close()
+
+
+def test_a_coroutine_function_that_returns_an_async_generator_is_an_error_and_is_guarded_when_told():
+    async def create(prompt):
+        return astream(prompt)
+
+    for call in (lambda: Retry()(create)("a"), lambda: Pipeline().acall(create, "a")):
+        with pytest.raises(
+            TypeError, match=r"as a coroutine function but returned an async generator, .*ASYNC_STREAM"
+        ):
+            asyncio.run(call())
+    told = Retry()(create, colour=Colour.ASYNC_STREAM)
+
+    async def collect():
+        return [item async for item in told("a")]
+
+    assert asyncio.run(collect()) == ["a"]
+
+
+def test_a_coroutine_function_that_returns_something_to_await_is_told_to_await_it():
+    async def nested(row):
+        return awaited(row)
+
+    with pytest.raises(TypeError, match=r"returned an awaitable, .*; await or iterate it inside the function"):
+        asyncio.run(Retry()(nested)(1))

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._ambient import AMBIENT
 from .._call import NEVER, Call, call_type
-from .._colour import Target, name_of
+from .._colour import Colour, Target, name_of
 from .._derive import Step, bind_blocking, bind_suspending
 from .._policy import Policy
 from ..kinds import kind_of
@@ -30,7 +30,7 @@ def leaf(call: Call) -> Any:
     else:
         result = limited(call, call.fn, call.args, call.kwargs)
     if type(result) in UNFINISHED:
-        raise unfinished(result, call)
+        raise unfinished(result, call, Colour.CALL)
     return result
 
 

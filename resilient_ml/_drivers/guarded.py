@@ -70,7 +70,7 @@ def guarded_call(fn: Callable[..., Any], step: Step, new: type[Call]) -> Callabl
         call.orphans = ()
         return step(call)
 
-    return guarded
+    return _with_code_of_its_own(guarded)
 
 
 def guarded_async_call(fn: Callable[..., Any], step: Step) -> Callable[..., Any]:
@@ -88,7 +88,13 @@ def guarded_async_call(fn: Callable[..., Any], step: Step) -> Callable[..., Any]
         call.orphans = ()
         return await step(call)
 
-    return guarded
+    return _with_code_of_its_own(guarded)
+
+
+def _with_code_of_its_own(guarded: Any) -> Callable[..., Any]:
+    """*guarded*, whose call of its one step the interpreter can then specialise (see ``_derive``)."""
+    guarded.__code__ = guarded.__code__.replace()
+    return guarded  # type: ignore[no-any-return]
 
 
 LEAVES: dict[Colour, Step] = {

@@ -11,7 +11,7 @@ import types
 from typing import Any
 
 from .._call import Call, Job, Limit
-from .._colour import name_of
+from .._colour import Colour, name_of
 from ..errors import DeadlineExceeded, LimitExceeded
 
 UNFINISHED = frozenset(
@@ -52,15 +52,20 @@ def abandon(job: Job, call: Call, limit: Limit) -> None:
     call.orphans = (*call.orphans, job)
 
 
-def unfinished(result: Any, call: Call) -> TypeError:
-    """The error for a plain function that returned something which has yet to run."""
+def unfinished(result: Any, call: Call, guarded_as: Colour) -> TypeError:
+    """The error for a function that returned something which has yet to run."""
     if isinstance(result, types.CoroutineType | types.GeneratorType):
         result.close()
     kind, colour = {
-        types.GeneratorType: ("a generator", "STREAM"),
-        types.AsyncGeneratorType: ("an async generator", "ASYNC_STREAM"),
-    }.get(type(result), ("an awaitable", "ASYNC_CALL"))
+        types.GeneratorType: ("a generator", Colour.STREAM),
+        types.AsyncGeneratorType: ("an async generator", Colour.ASYNC_STREAM),
+    }.get(type(result), ("an awaitable", Colour.ASYNC_CALL))
+    if guarded_as is Colour.ASYNC_CALL and colour is not Colour.ASYNC_STREAM:
+        remedy = "await or iterate it inside the function"
+    else:
+        remedy = f"guard it as what it is: Pipeline(...)(fn, colour=Colour.{colour.name})"
+    what = "a coroutine function" if guarded_as is Colour.ASYNC_CALL else "a plain function"
     return TypeError(
-        f"{name_of(call.fn)!r} was guarded as a plain function but returned {kind}, whose failures no policy "
-        f"would see; guard it as what it is: Pipeline(...)(fn, colour=Colour.{colour})"
+        f"{name_of(call.fn)!r} was guarded as {what} but returned {kind}, "
+        f"whose failures no policy would see; {remedy}"
     )

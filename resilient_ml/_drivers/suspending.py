@@ -28,9 +28,13 @@ from .workers import start
 async def leaf(call: Call) -> Any:
     """Await the user's coroutine, within the deadline."""
     if call.deadline == NEVER:
-        return await call.fn(*call.args, **call.kwargs)
-    check_time(call)
-    return await limited(call, call.fn(*call.args, **call.kwargs))
+        result = await call.fn(*call.args, **call.kwargs)
+    else:
+        check_time(call)
+        result = await limited(call, call.fn(*call.args, **call.kwargs))
+    if type(result) in UNFINISHED:
+        raise unfinished(result, call, Colour.ASYNC_CALL)
+    return result
 
 
 def check_time(call: Call) -> None:
@@ -88,7 +92,7 @@ async def offload(call: Call) -> Any:
     """Run the user's plain function on a worker thread, within the deadline."""
     result = await on_thread(call, call.fn, call.args, call.kwargs)
     if type(result) in UNFINISHED:
-        raise unfinished(result, call)
+        raise unfinished(result, call, Colour.CALL)
     return result
 
 
