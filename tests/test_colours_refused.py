@@ -157,5 +157,5 @@ def test_a_coroutine_function_that_returns_something_to_await_is_told_to_await_i
     async def nested(row):
         return awaited(row)
 
-    with pytest.raises(TypeError, match=r"returned an awaitable, .*; await or iterate it inside the function"):
+    with pytest.raises(TypeError, match=r"an awaitable, .*; await or iterate it inside the function"):
         asyncio.run(Retry()(nested)(1))
