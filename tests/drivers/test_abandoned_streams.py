@@ -1,11 +1,10 @@
 """A plain stream that is left behind inside a pull: who closes it, when, and what that may break."""
 
 import threading
-import time
 
 import pytest
 
-from resilient_ml import Bulkhead, Colour, DeadlineExceeded, Pipeline, Timeout
+from resilient_ml import Bulkhead, Colour, DeadlineExceeded, Pipeline, Timeout, deadline
 from resilient_ml._drivers import workers
 
 PATIENCE = 20.0
@@ -31,11 +30,10 @@ def abandon(pull, close, *outside):
         next(guarded())
 
 
-def eventually(true):
-    until = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.001)
+def free_again(bulkhead):
+    """Wait in the queue for the one seat, and leave it."""
+    with deadline(PATIENCE):
+        return bulkhead(lambda: bulkhead.in_flight)() == 1
 
 
 @pytest.fixture(autouse=True)
@@ -49,11 +47,11 @@ def test_an_error_in_closing_costs_neither_the_thread_nor_the_seat():
     def close():
         raise OSError("connection lost")
 
-    bulkhead = Bulkhead(1)
+    bulkhead = Bulkhead(1, queue=1)
     abandon(released.wait, close, bulkhead)
     assert bulkhead.in_flight == 1
     released.set()
-    eventually(lambda: bulkhead.in_flight == 0)
+    assert free_again(bulkhead)
     assert Timeout(PATIENCE)(lambda: "cat")() == "cat"
 
 
@@ -65,14 +63,14 @@ def test_the_seat_is_held_while_the_stream_closes_and_other_calls_go_on():
         closing.set()
         closed.wait(PATIENCE)
 
-    bulkhead = Bulkhead(1)
+    bulkhead = Bulkhead(1, queue=1)
     abandon(released.wait, close, bulkhead)
     released.set()
     assert closing.wait(PATIENCE)
     assert bulkhead.in_flight == 1
     assert Timeout(PATIENCE / 2)(lambda: "cat")() == "cat"
     closed.set()
-    eventually(lambda: bulkhead.in_flight == 0)
+    assert free_again(bulkhead)
 
 
 def test_where_no_thread_can_be_started_the_one_that_finished_closes(monkeypatch):
@@ -97,7 +95,9 @@ def test_where_no_thread_can_be_started_the_one_that_finished_closes(monkeypatch
     monkeypatch.setattr(workers._pool, "idle", Taken())
     monkeypatch.setattr(workers, "_Worker", refuse)
     following = workers.start_after(job, lambda: closed.append(threading.current_thread().name))
-    eventually(lambda: following.finished)
+    ended = threading.Event()
+    following.when_finished(ended.set)
+    assert ended.wait(PATIENCE)
     assert closed == ["resilient_ml worker"]
 
 
@@ -105,5 +105,5 @@ def test_a_stream_may_take_arguments_of_any_name():
     def model(call, step, args, kwargs):
         yield call + step + args + kwargs
 
-    for guarded in (Bulkhead(1)(model), Timeout(PATIENCE)(model)):
+    for guarded in (Bulkhead(1, queue=1)(model), Timeout(PATIENCE)(model)):
         assert list(guarded(call=1, step=2, args=3, kwargs=4)) == [10]
