@@ -20,6 +20,7 @@ Three things make it right under concurrency:
   failure never re-opens one.
 * **Half-open permits are leases.** Exactly ``half_open_permits`` calls are let through. One that hangs loses
   its permit after ``probe_lease_seconds``, so that a hung probe cannot hold the breaker half-open for ever.
+  If it ends after all, in the same generation, its outcome counts: it was only slow.
 * **While closed, nothing is locked.** All calls share one permit object; admitting reads one attribute and a
   success ticks one counter (see ``stats/windows.py``). Bad outcomes and changes of state take the lock.
 """
@@ -55,6 +56,7 @@ class BreakerMachine:
         "_last_failure",
         "_lock",
         "_open_for",
+        "_overdue",
         "_probes",
         "_ramp_from",
         "_streak",
@@ -82,6 +84,7 @@ class BreakerMachine:
         self._trips = self._streak = self._last_failure = self._successes = 0
         self._open_for = self._until = self._ramp_from = 0.0
         self._probes: dict[Probe, float] = {}
+        self._overdue: set[Probe] = set()
         self.state: State = State.CLOSED
         self.reason: str = ""
         self._enter(State.CLOSED)
@@ -151,9 +154,11 @@ class BreakerMachine:
         lease = self.rules.probe_lease_seconds
         # As for the open time: a clock that stepped back must not stretch a lease.
         # Of a copy: a finalizer may end a probe on this thread meanwhile.
-        self._probes = {
-            probe: min(until, now + lease) for probe, until in self._probes.copy().items() if until > now
-        }
+        leases = {probe: min(until, now + lease) for probe, until in self._probes.copy().items()}
+        self._probes = {probe: until for probe, until in leases.items() if until > now}
+        # The permit goes to another, but the outcome still tells of the model: one that takes longer than a
+        # lease to answer would otherwise never be found well.
+        self._overdue.update(leases.keys() - self._probes.keys())
         if len(self._probes) + self._successes < self.rules.half_open_permits:
             probe = Probe(self, self.current.window)
             self._probes[probe] = now + lease
@@ -225,8 +230,12 @@ class BreakerMachine:
     ) -> Change | None:
         """A probe ended: well (kind None and not slow), or not."""
         with self._lock:
-            if self._probes.pop(probe, None) is None:
-                return None  # its lease is over, or its generation is
+            full = len(self._probes) + self._successes >= self.rules.half_open_permits
+            if full and probe in self._overdue:
+                # It takes a permit back from the youngest, which then counts in the same way as this one.
+                self._overdue.add(self._probes.popitem()[0])
+            if not self._take_out(probe):
+                return None  # it has ended already, or its generation has
             if kind is not None or slow:
                 if kind is not None:
                     self.failures[kind] += 1
@@ -246,7 +255,14 @@ class BreakerMachine:
     def give_back(self, probe: Probe) -> None:
         """The probe taught nothing: another may take its permit."""
         with self._lock:
-            self._probes.pop(probe, None)
+            self._take_out(probe)
+
+    def _take_out(self, probe: Probe) -> bool:
+        """End *probe*; False if it has ended before, or belongs to another generation."""
+        known = probe in self._probes or probe in self._overdue
+        self._probes.pop(probe, None)
+        self._overdue.discard(probe)
+        return known
 
     # -- changes of state ----------------------------------------------------------------------------------
 
@@ -271,6 +287,7 @@ class BreakerMachine:
         self.reason = reason  # first: whoever reads without the lock finds the reason of an open state
         self.state = state
         self._probes = {}
+        self._overdue = set()
         self._successes = 0
         if state is State.DISABLED:
             self.closed: Permit | None = self.bystander

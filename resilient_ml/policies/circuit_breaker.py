@@ -51,7 +51,7 @@ class CircuitBreaker(Policy):
             probe in step.
         half_open_permits: How many probes are let through, and must succeed; from 1.
         probe_lease_seconds: After so many seconds a probe that has not ended loses its permit to another;
-            by default *open_seconds*, at least 1 s.
+            by default *open_seconds*, at least 1 s. If it ends after all, its outcome counts.
         ramp_seconds: After good probes let the traffic back gradually over so many seconds; 0 for all at
             once.
         shadow: Only report what it would do: every call is let through.

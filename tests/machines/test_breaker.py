@@ -50,17 +50,36 @@ def test_a_hung_probe_loses_its_lease_at_exactly_its_end() -> None:
     play((math.nextafter(35.0, 0.0), "admit b", "refused"), (35, "admit b", "in"), (35, "admit c", "refused"))
 
 
-@pytest.mark.parametrize("late", ["ok", "fail", "slow", "abandon"])
-def test_a_probe_that_comes_back_after_its_lease_changes_nothing(late: str) -> None:
+@pytest.mark.parametrize(
+    ("late", "state"), [("ok", "closed"), ("fail", "open"), ("slow", "open"), ("abandon", "half_open")]
+)
+def test_a_probe_that_comes_back_after_its_lease_still_tells_of_the_model(late: str, state: str) -> None:
     play = opened(probe_lease_seconds=30.0, slow_call_seconds=1.0)
-    play(
-        (5, "admit a", "in"),
-        (35, "admit b", "in"),
-        (36, f"{late} a", "half_open"),
-        (36, "admit c", "refused"),
-    )
+    play((5, "admit a", "in"), (35, "admit b", "in"), (36, f"{late} a", state))
+    assert play.machine.failures == {"server": 1 + (late == "fail")}
+
+
+@pytest.mark.parametrize("late", ["ok", "fail", "slow", "abandon"])
+def test_a_probe_that_comes_back_after_its_lease_and_its_generation_changes_nothing(late: str) -> None:
+    play = opened(probe_lease_seconds=30.0, slow_call_seconds=1.0)
+    play((5, "admit a", "in"), (35, "admit b", "in"), (36, "ok b", "closed"), (37, f"{late} a", "closed"))
     assert play.machine.failures == {"server": 1}
-    play((36, "ok b", "closed"))
+
+
+def test_a_model_that_takes_longer_than_the_lease_is_found_well_under_steady_traffic() -> None:
+    play = opened(probe_lease_seconds=5.0)
+    play(
+        (5, "admit a", "in"), (9, "admit b", "refused"), (10, "admit b", "in"), (15, "admit c", "in"),
+        (20, "admit d", "in"), (25, "ok a", "closed"), (30, "ok b", "closed"),
+    )  # fmt: skip
+
+
+def test_a_late_probe_takes_its_permit_back_so_that_no_more_than_the_permits_are_out() -> None:
+    play = opened(half_open_permits=2, probe_lease_seconds=30.0)
+    play(
+        (5, "admit a", "in"), (20, "admit b", "in"), (35, "admit c", "in"), (36, "ok a", "half_open"),
+        (37, "abandon c", "half_open"), (38, "admit d", "refused"), (39, "ok b", "closed"),
+    )  # fmt: skip
 
 
 def test_a_good_probe_keeps_its_place_when_another_one_hangs() -> None:

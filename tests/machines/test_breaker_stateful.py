@@ -50,6 +50,7 @@ class Model:
     row: list[bool] = field(default_factory=list)
     at: int | None = None  # the slice at hand
     probes: dict[Pass, float] = field(default_factory=dict)
+    overdue: list[Pass] = field(default_factory=list)
     good: int = 0
     trips: int = 0
     open_for: float = 0.0
@@ -59,7 +60,7 @@ class Model:
 
     def enter(self, state: State, *, keep: bool = False) -> None:
         self.state = state
-        self.probes, self.good = {}, 0
+        self.probes, self.overdue, self.good = {}, [], 0
         if not keep:
             self.generation += 1
             self.outcomes, self.row, self.at = [], [], None
@@ -99,8 +100,10 @@ class Model:
 
     def admit_probe(self, now: float) -> Pass | tuple[State, float | None]:
         lease = self.rules.probe_lease_seconds
-        self.probes = {probe: min(end, now + lease) for probe, end in self.probes.items() if now < end}
-        if len(self.probes) + self.good == self.rules.half_open_permits:
+        leases = {probe: min(end, now + lease) for probe, end in self.probes.items()}
+        self.probes = {probe: end for probe, end in leases.items() if now < end}
+        self.overdue += [probe for probe in leases if probe not in self.probes]
+        if len(self.probes) + self.good >= self.rules.half_open_permits:
             return self.state, min(self.probes.values()) - now
         probe = Pass(self.generation, probe=True)
         self.probes[probe] = now + lease
@@ -113,7 +116,7 @@ class Model:
         if not ended.watched or ended.generation != self.generation:
             return
         if ended.probe:
-            if ended in self.probes:
+            if ended in self.probes or ended in self.overdue:
                 self.end_probe(ended, now, kind, slow, draw, hint)
             return
         bad = kind is not None or slow
@@ -129,7 +132,9 @@ class Model:
     def end_probe(
         self, ended: Pass, now: float, kind: str | None, slow: bool, draw: float, hint: Hint
     ) -> None:
-        del self.probes[ended]
+        if ended in self.overdue and len(self.probes) + self.good == self.rules.half_open_permits:
+            self.overdue.append(self.probes.popitem()[0])
+        self.abandon(ended)
         if kind is not None:
             self.failures[kind] += 1
         if kind is not None or slow:
@@ -143,6 +148,7 @@ class Model:
 
     def abandon(self, ended: Pass) -> None:
         self.probes.pop(ended, None)
+        self.overdue = [probe for probe in self.overdue if probe is not ended]
 
     def open(self, now: float, draw: float, hint: Hint) -> None:
         rules = self.rules
