@@ -5,6 +5,7 @@ import pytest
 from resilient_ml import Colour
 from resilient_ml._drivers import guarded, loops
 
+from .every_policy import every_policy
 from .virtual_time import VirtualClock
 from .worlds import World
 
@@ -24,6 +25,12 @@ EVERY = CALLS | STREAMS
 
 def among(worlds):
     return pytest.fixture(params=list(worlds.values()), ids=list(worlds))
+
+
+@pytest.fixture(params=list(every_policy().values()), ids=list(every_policy()))
+def policy(request):
+    """One of each policy, and all of them in a pipeline."""
+    return request.param()
 
 
 @pytest.fixture

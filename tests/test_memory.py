@@ -18,7 +18,6 @@ from resilient_ml import (
     Bulkhead,
     CircuitBreaker,
     CircuitOpen,
-    ConstantBackoff,
     DeadlineExceeded,
     Fallback,
     Keyed,
@@ -26,6 +25,8 @@ from resilient_ml import (
     Retry,
     Timeout,
 )
+
+from .every_policy import AT_ONCE
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -38,28 +39,6 @@ def quick_collections():
 
 
 SOAK = int(os.environ.get("RESILIENT_ML_SOAK", "100000"))
-AT_ONCE = ConstantBackoff(0)
-
-
-def every_policy():
-    return {
-        "retry": lambda: Retry(2, backoff=AT_ONCE),
-        "timeout": lambda: Timeout(60),
-        "late_only": lambda: Timeout(60, late_only=True),
-        "breaker": CircuitBreaker,
-        "count window": lambda: CircuitBreaker(window_calls=100),
-        "bulkhead": lambda: Bulkhead(4, queue=4),
-        "fallback": lambda: Fallback("popular"),
-        "keyed": lambda: Keyed(lambda: Bulkhead(4), key=lambda *args: 1),
-        "everything": lambda: Pipeline(
-            Fallback("popular"), Retry(2, backoff=AT_ONCE), CircuitBreaker(), Bulkhead(4), Timeout(60)
-        ),
-    }
-
-
-@pytest.fixture(params=list(every_policy().values()), ids=list(every_policy()))
-def policy(request):
-    return request.param()
 
 
 # ---- memory

@@ -1,0 +1,30 @@
+"""One of each policy, for what holds for all of them."""
+
+from resilient_ml import (
+    Bulkhead,
+    CircuitBreaker,
+    ConstantBackoff,
+    Fallback,
+    Keyed,
+    Pipeline,
+    Retry,
+    Timeout,
+)
+
+AT_ONCE = ConstantBackoff(0)
+
+
+def every_policy():
+    return {
+        "retry": lambda: Retry(2, backoff=AT_ONCE),
+        "timeout": lambda: Timeout(60),
+        "late_only": lambda: Timeout(60, late_only=True),
+        "breaker": CircuitBreaker,
+        "count window": lambda: CircuitBreaker(window_calls=100),
+        "bulkhead": lambda: Bulkhead(4, queue=4),
+        "fallback": lambda: Fallback("popular"),
+        "keyed": lambda: Keyed(lambda: Bulkhead(4), key=lambda *args: 1),
+        "everything": lambda: Pipeline(
+            Fallback("popular"), Retry(2, backoff=AT_ONCE), CircuitBreaker(), Bulkhead(4), Timeout(60)
+        ),
+    }
