@@ -6,7 +6,7 @@ from resilient_ml import Colour
 from resilient_ml._drivers import guarded, loops
 
 from .every_policy import every_policy
-from .virtual_time import VirtualClock
+from .virtual_time import scenario_time
 from .worlds import World
 
 CALLS = {
@@ -36,11 +36,9 @@ def policy(request):
 @pytest.fixture
 def clock(monkeypatch):
     """The virtual clock, as the library's only one."""
-    virtual = VirtualClock()
-    virtual.install(monkeypatch)
     monkeypatch.setattr(loops, "_warned", False)
-    yield virtual
-    virtual.release()
+    with scenario_time() as virtual:
+        yield virtual
 
 
 def world_of(request, clock, monkeypatch):

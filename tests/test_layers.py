@@ -24,6 +24,13 @@ OUTSIDE = {"numpy", "anyio", "typing_extensions"}
 """The run-time dependencies. Trio is imported only where it already runs."""
 
 
+EXTRAS = {"testing": {"pytest", "trio"}, "evaluate": {"jinja2", "matplotlib", "rich", "trio"}}
+"""What packages may import besides, once it is asked for."""
+
+NEEDS_ITS_EXTRA = {"testing.plugin"}
+"""Loaded by the tool itself."""
+
+
 @dataclass(frozen=True)
 class Layer:
     """*holds* these modules and packages; they *may* import those, and *may_guarded* of what is guarded."""
@@ -36,6 +43,7 @@ class Layer:
 
 GROUND = ("errors", "events", "kinds", "retry_after", "_classifier", "_checks", "_forks")
 CORE = ("_ambient", "_call", "_colour", "_outcome", "_policy", "_derive")
+PRODUCT = (*GROUND, *CORE, "stats", "machines", "policies", "_drivers", "_pipeline", "_order", "__init__")
 LAYERS = (
     Layer("ground", GROUND),
     Layer("statistics", ("stats",), ("errors", "stats")),
@@ -46,6 +54,9 @@ LAYERS = (
     Layer("policies", ("policies",), (*GROUND, *CORE, "stats", "machines", "policies"), ("random",)),
     Layer("drivers", ("_drivers",), (*GROUND, *CORE, "_drivers")),
     Layer("pipeline", ("_pipeline", "_order"), (*GROUND, *CORE, "_drivers", "_pipeline", "_order")),
+    # Everything above, and whatever a test or a report needs of the world outside.
+    Layer("testing", ("testing",), (*PRODUCT, "testing"), tuple(sorted(GUARDED))),
+    Layer("evaluation", ("evaluate", "__main__"), (*PRODUCT, "testing", "evaluate"), tuple(sorted(GUARDED))),
     # The package's own face shows everything.
     Layer("face", ("__init__",), (*GROUND, *CORE, "machines", "policies", "_pipeline", "_order")),
 )
@@ -188,7 +199,26 @@ def test_nothing_but_the_run_time_dependencies_is_imported_from_outside() -> Non
     for one in EVERY_IMPORT:
         root = one.target.partition(".")[0]
         if not one.ours and root not in sys.stdlib_module_names:
-            assert root in OUTSIDE or (root == "trio" and "trio" in ALSO_GUARDED.get(one.module, ())), one
+            assert root in OUTSIDE | EXTRAS.get(one.module.partition(".")[0], set()) or (
+                root == "trio" and "trio" in ALSO_GUARDED.get(one.module, ())
+            ), one
+
+
+def test_optional_extras_are_imported_only_when_they_are_asked_for() -> None:
+    for package, extras in EXTRAS.items():
+        for module, tree in SOURCES.items():
+            if module.partition(".")[0] == package and module not in NEEDS_ITS_EXTRA:
+                at_import = {root for node in tree.body for root in roots_of(node)}
+                assert not at_import & extras, module
+
+
+def roots_of(node: ast.stmt) -> set[str]:
+    """The packages that a statement at the top of a module imports."""
+    if isinstance(node, ast.Import):
+        return {alias.name.partition(".")[0] for alias in node.names}
+    if isinstance(node, ast.ImportFrom) and not node.level:
+        return {(node.module or "").partition(".")[0]}
+    return set()
 
 
 def test_trio_is_imported_by_nobody_who_does_not_use_it() -> None:

@@ -124,7 +124,7 @@ def test_cancellation_is_neither_success_nor_failure(async_world):
 @pytest.mark.parametrize("step", [0, -1000, 1000])
 def test_a_clock_that_stands_still_or_jumps_breaks_nothing(world, step):
     breaker = open_breaker(world)
-    world.clock.advance(step)
+    world.clock.step(step)
     safe = breaker(world.model("cat"))
     error = world.failure(safe)
     assert error is None or 0 <= error.retry_after <= 5

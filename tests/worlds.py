@@ -231,16 +231,12 @@ class World:
                 ends[position] = self.call(guarded, *args)
             except Exception as error:  # noqa: BLE001
                 ends[position] = error
-            finally:
-                self.clock.leave()
 
         threads = []
         for position, call in enumerate(calls):
-            self.clock.enter()
             threads.append(threading.Thread(target=one, args=(position, *call)))
             threads[-1].start()
             self.clock.settle()
-        self.clock.wait(lambda: not any(thread.is_alive() for thread in threads), math.inf)
         for thread in threads:
             thread.join()
 

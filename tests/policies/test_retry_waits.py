@@ -106,7 +106,7 @@ def test_a_wait_that_a_server_asks_for_is_obeyed_and_garbage_is_not(world, error
 
 
 def test_a_date_is_read_on_the_wall_clock(world):
-    world.clock.time = math.ceil(world.clock.time)
+    world.clock.advance(math.ceil(world.clock.now()) - world.clock.now())
     date = email.utils.formatdate(world.clock.wall() + 20, usegmt=True)
     model = world.model(asking(retry_after=date), "cat")
     assert world.call(Retry(backoff=ConstantBackoff(1))(model)) == "cat"

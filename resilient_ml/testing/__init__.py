@@ -1,0 +1,7 @@
+"""What tests and benchmarks of guarded code are written with: virtual time, faults, simulation, proof."""
+
+from .clock import VirtualClock
+from .turns import VirtualTimeOver, VirtualTimeStuck
+from .virtual_time import virtual_time
+
+__all__ = ["VirtualClock", "VirtualTimeOver", "VirtualTimeStuck", "virtual_time"]

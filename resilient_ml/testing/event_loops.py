@@ -1,0 +1,134 @@
+"""asyncio and trio in virtual time: their clocks, and the waits of their loops."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import math
+import selectors
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from .clock import VirtualClock
+from .governing import governing
+from .threads import clock_of
+from .time_functions import asked_by_machinery
+
+_real_loop_time = asyncio.BaseEventLoop.time
+
+
+def loop_time(loop: asyncio.BaseEventLoop) -> float:
+    """``loop.time()``."""
+    clock = governing()
+    return _real_loop_time(loop) if clock is None else clock.now()
+
+
+def _next_timer(selector: Any, now: float, timeout: float | None) -> float:
+    """When the wait of *selector* ends: for a loop the very instant of its next timer.
+
+    ``now + timeout`` would be off by a rounding.
+    """
+    loop: Any = asyncio._get_running_loop()
+    if loop is not None and getattr(loop, "_selector", None) is selector:
+        timers = (handle.when() for handle in loop._scheduled if not handle.cancelled())
+        return min(timers, default=math.inf)
+    return math.inf if timeout is None else now + timeout
+
+
+def _select(real: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    def select(selector: Any, timeout: float | None = None) -> list[Any]:
+        clock = governing()
+        if clock is None or (timeout is not None and timeout <= 0) or asked_by_machinery():
+            return real(selector, timeout)
+        found = real(selector, 0)
+        if found:
+            return found
+
+        def ready() -> bool:
+            found.extend(real(selector, 0))
+            return bool(found)
+
+        clock.wait(ready, _next_timer(selector, clock.now(), timeout))
+        return found
+
+    return select
+
+
+def _selectors() -> list[tuple[Any, str, Any]]:
+    names = ("SelectSelector", "PollSelector", "EpollSelector", "DevpollSelector", "KqueueSelector")
+    kinds = [getattr(selectors, name) for name in names if hasattr(selectors, name)]
+    return [(kind, "select", _select(kind.select)) for kind in kinds if "select" in vars(kind)]
+
+
+ASYNCIO: tuple[tuple[Any, str, Any], ...] = (
+    (asyncio.BaseEventLoop, "time", loop_time),
+    *_selectors(),
+)
+
+
+def trio_replacements() -> list[tuple[Any, str, Any]]:
+    """What is to be replaced in trio, where it is installed: it may be imported later, by anyio say."""
+    try:
+        _run: Any = importlib.import_module("trio._core._run")
+        _thread_cache: Any = importlib.import_module("trio._core._thread_cache")
+    except ImportError:
+        return []
+
+    asked: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+    clock_class, manager, cache = _run.SystemClock, _run.TheIOManager, _thread_cache.ThreadCache
+    real_time, real_left = clock_class.current_time, clock_class.deadline_to_sleep_time
+    real_events, real_soon = manager.get_events, cache.start_thread_soon
+
+    def current_time(trio_clock: Any) -> float:
+        clock = governing()
+        return float(real_time(trio_clock)) if clock is None else clock.now()
+
+    def deadline_to_sleep_time(trio_clock: Any, deadline: float) -> float:
+        clock = governing()
+        if clock is None:
+            return float(real_left(trio_clock, deadline))
+        asked[_run.GLOBAL_RUN_CONTEXT.runner.io_manager] = deadline
+        return deadline - clock.now()
+
+    def get_events(io_manager: Any, timeout: float) -> Any:
+        clock = governing()
+        # Only asked for when there is a deadline; without one trio waits for a day.
+        until = asked.pop(io_manager, math.inf)
+        found = real_events(io_manager, 0 if clock is not None else timeout)
+        if clock is None or timeout <= 0 or found:
+            return found
+
+        def ready() -> bool:
+            nonlocal found
+            found = real_events(io_manager, 0)
+            return bool(found)
+
+        clock.wait(ready, until)
+        return found
+
+    def start_thread_soon(thread_cache: Any, *args: Any, **kwargs: Any) -> None:
+        clock = governing()
+        for worker in list(thread_cache._idle_workers):
+            if clock_of(worker._thread) is not clock:
+                # It waits on another clock than its work would.
+                del thread_cache._idle_workers[worker]
+        real_soon(thread_cache, *args, **kwargs)
+
+    return [
+        (clock_class, "current_time", current_time),
+        (clock_class, "deadline_to_sleep_time", deadline_to_sleep_time),
+        (manager, "get_events", get_events),
+        (cache, "start_thread_soon", start_thread_soon),
+    ]
+
+
+def forget_workers(clock: VirtualClock) -> None:
+    """Let trio forget the idle threads that ended with *clock*."""
+    if "trio" in sys.modules:
+        from trio._core._thread_cache import THREAD_CACHE
+
+        for worker in list(THREAD_CACHE._idle_workers):
+            if clock_of(worker._thread) is clock:
+                del THREAD_CACHE._idle_workers[worker]

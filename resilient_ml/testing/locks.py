@@ -1,0 +1,63 @@
+"""Locks whose waits take virtual time; what ``threading`` builds on them follows.
+
+``Condition``, ``Event``, ``Semaphore``, ``Barrier``, ``queue.Queue``, futures and executors all wait on plain
+locks that they make when they need one, so these two are all there is to replace.
+"""
+
+from __future__ import annotations
+
+import _thread
+import math
+import threading
+from types import TracebackType
+from typing import Any
+
+from .governing import governing
+
+
+class VirtualLock:
+    """A ``threading.Lock`` whose waiting threads hand their turn on."""
+
+    __slots__ = ("__weakref__", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = _thread.allocate_lock()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """As ``threading.Lock.acquire``, in virtual time."""
+        clock = governing()
+        if clock is None or not blocking:
+            return self._lock.acquire(blocking, timeout)
+        if timeout < 0 and timeout != -1:
+            raise ValueError("timeout value must be a non-negative number")
+        if self._lock.acquire(False):
+            return True
+        until = math.inf if timeout == -1 else clock.now() + timeout
+        return clock.wait(lambda: self._lock.acquire(False), until)
+
+    def release(self) -> None:
+        """Free it, from any thread."""
+        self._lock.release()
+
+    def locked(self) -> bool:
+        """Whether somebody holds it."""
+        return self._lock.locked()
+
+    def _at_fork_reinit(self) -> None:
+        self._lock = _thread.allocate_lock()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+    def __repr__(self) -> str:
+        return f"<{'locked' if self.locked() else 'unlocked'} VirtualLock>"
+
+
+def virtual_rlock(*args: Any, **kwargs: Any) -> Any:
+    """A re-entrant lock on top of :class:`VirtualLock`: ``threading``'s own in Python."""
+    return threading._RLock(*args, **kwargs)  # type: ignore[attr-defined]

@@ -1,0 +1,70 @@
+"""Threads in virtual time: each is governed from its start to its end, and joined in its turn."""
+
+from __future__ import annotations
+
+import math
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from .clock import VirtualClock
+from .governing import governing, real_time
+
+_real_start = threading.Thread.start
+_real_join = threading.Thread.join
+
+_ended: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+_governed: weakref.WeakKeyDictionary[threading.Thread, VirtualClock] = weakref.WeakKeyDictionary()
+
+
+def clock_of(thread: threading.Thread) -> VirtualClock | None:
+    """The clock that *thread* was started under."""
+    return _governed.get(thread)
+
+
+def start(thread: threading.Thread) -> None:
+    """``Thread.start``: a thread that a governed one starts is governed too."""
+    clock = governing()
+    if clock is None:
+        _real_start(thread)
+        return
+    run = thread.run
+    expected = clock.expect()
+
+    def whole() -> None:
+        try:
+            run()
+        finally:
+            _ended.add(thread)  # before the turn is handed on: whoever joins it can go on
+
+    def governed_run() -> None:
+        del thread.run
+        clock.live(expected, whole)
+
+    thread.run = governed_run  # type: ignore[method-assign]
+    _governed[thread] = clock
+    try:
+        with real_time():  # it only waits for the system to have made the thread
+            _real_start(thread)
+    except BaseException:
+        thread.__dict__.pop("run", None)
+        clock.forget(expected)
+        raise
+
+
+def join(thread: threading.Thread, timeout: float | None = None) -> None:
+    """``Thread.join``, in virtual time."""
+    clock = governing()
+    if clock is None or not thread.is_alive() or thread is threading.current_thread():
+        _real_join(thread, timeout)
+        return
+    until = math.inf if timeout is None else clock.now() + max(timeout, 0)
+    if clock.wait(lambda: thread in _ended or not thread.is_alive(), until):
+        _real_join(thread)
+
+
+REPLACED: tuple[tuple[Any, str, Callable[..., Any]], ...] = (
+    (threading.Thread, "start", start),
+    (threading.Thread, "join", join),
+)

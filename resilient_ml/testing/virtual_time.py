@@ -1,0 +1,150 @@
+"""``with virtual_time() as clock:`` everything in the block waits on a clock that jumps."""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import logging
+import queue
+import sys
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .._ambient import Clock
+from .._call import Call
+from .._drivers import workers
+from . import event_loops, locks, threads, time_functions
+from .clock import VirtualClock
+from .governing import govern, governing, running
+
+_EVERYWHERE: dict[Callable[..., Any], Callable[..., Any]] = {
+    **time_functions.REPLACED,
+    threading.Lock: locks.VirtualLock,
+    threading.RLock: locks.virtual_rlock,
+    _thread.allocate_lock: locks.VirtualLock,
+    queue.SimpleQueue: vars(queue)["_PySimpleQueue"],  # the same in Python, on threading's locks
+}
+"""What is replaced in every module that has it under any name, ``from time import sleep`` included."""
+
+_LEFT_ALONE = time_functions.MACHINERY | {
+    "_thread",
+    "_threading_local",
+    "importlib",
+    "logging",
+    "resilient_ml",
+}
+
+
+@contextlib.contextmanager
+def virtual_time(
+    *, start: float = 1000.0, wall: float = 1_700_000_000.0, stuck_seconds: float = 10.0
+) -> Iterator[VirtualClock]:
+    """In this block time jumps: sleeps, deadlines and timers take no real time, in the order they would.
+
+    It holds for the thread that enters it and for the threads that it starts, for asyncio loops and trio runs
+    in them, for ``time.sleep``, ``time.monotonic``, ``time.perf_counter`` and ``time.time``, for the locks,
+    conditions, events and joins of ``threading``, for queues, futures and executors, and for this library's
+    own clocks.
+    Other threads, and test runners, keep real time.
+
+    Threads take turns, one at a time, and hand the turn on where they wait, so that a run repeats itself.
+
+    Not seen: ``datetime.datetime.now()``, uvloop, C code that sleeps by itself, and locks, executors or event
+    loops with work in flight that were made before the block; a thread that waits for such a thing is found
+    out after some real milliseconds, on Linux. For answers from other processes see
+    :meth:`VirtualClock.hold`.
+
+    Args:
+        start: The first instant on the monotonic clock, in seconds.
+        wall: The first instant on the wall clock, in Unix seconds.
+        stuck_seconds: For how long, in real time, everybody may wait for something that no timer ends.
+
+    Raises:
+        RuntimeError: Virtual time runs already.
+
+    >>> import time
+    >>> with virtual_time() as clock:
+    ...     began = time.monotonic()
+    ...     time.sleep(3600)
+    ...     time.monotonic() - began
+    3600.0
+    """
+    if running() is not None:
+        raise RuntimeError("virtual time runs already in this process; use the clock of the outer block")
+    clock = VirtualClock(start=start, wall=wall, stuck_seconds=stuck_seconds)
+    left: tuple[str, ...] = ()
+    with contextlib.ExitStack() as undo:
+        govern(clock)
+        undo.callback(govern, None)
+        _replace_all(undo)
+        try:
+            yield clock
+        finally:
+            # An executor's thread would log that it was ended.
+            with _silent("concurrent.futures"):
+                left = clock.close()
+            event_loops.forget_workers(clock)
+    if left:
+        warnings.warn(
+            f"virtual time has ended and {', '.join(left)} still runs; end the threads that a test starts",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def _replace_all(undo: contextlib.ExitStack) -> None:
+    replaced = [*threads.REPLACED, *event_loops.ASYNCIO, *event_loops.trio_replacements()]
+    replaced += [(workers._pool, "idle", deque())]  # idle threads wait in the time they were started in
+    replaced += [(Clock, "now", staticmethod(_reader(Clock.now, VirtualClock.now)))]
+    replaced += [(Clock, "wall", staticmethod(_reader(Clock.wall, VirtualClock.wall)))]
+    for kind in _kinds_of_call(Call):
+        if "now" in vars(kind):
+            replaced.append((kind, "now", staticmethod(_reader(kind.now, VirtualClock.now))))
+    for owner, name, new in replaced:
+        own = vars(owner) if isinstance(owner, type) else {name: getattr(owner, name)}
+        undo.callback(setattr, owner, name, own[name])
+        setattr(owner, name, new)
+    for names, name, old, new in list(_everywhere()):
+        names[name] = new
+        undo.callback(names.__setitem__, name, old)
+
+
+def _everywhere() -> Iterator[tuple[dict[str, Any], str, Any, Any]]:
+    by_identity = {id(real): (real, virtual) for real, virtual in _EVERYWHERE.items()}
+    for module_name, module in list(sys.modules.items()):
+        if module_name.partition(".")[0] in _LEFT_ALONE and module_name != "resilient_ml._drivers.blocking":
+            continue
+        names = getattr(module, "__dict__", None)
+        if not isinstance(names, dict):
+            continue
+        for name, value in list(names.items()):
+            found = by_identity.get(id(value))
+            if found is not None:
+                yield names, name, *found
+
+
+def _reader(real: Callable[[], float], virtual: Callable[[VirtualClock], float]) -> Callable[[], float]:
+    def read() -> float:
+        clock = governing()
+        return real() if clock is None else virtual(clock)
+
+    return read
+
+
+def _kinds_of_call(kind: type[Call]) -> Iterator[type[Call]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from _kinds_of_call(one)
+
+
+@contextlib.contextmanager
+def _silent(logger: str) -> Iterator[None]:
+    one = logging.getLogger(logger)
+    before, one.disabled = one.disabled, True
+    try:
+        yield
+    finally:
+        one.disabled = before
