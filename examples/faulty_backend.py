@@ -117,7 +117,7 @@ class FaultyBackend:
     Args:
         model: Answers a request with its scores.
         trace: What happens to each call.
-        began: The instant on *clock* that the trace counts from.
+        began: The instant, on ``time.monotonic``, that the trace counts from.
     """
 
     def __init__(
@@ -126,8 +126,6 @@ class FaultyBackend:
         trace: Trace,
         *,
         began: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.calls = 0
         self.calls_while_down = 0
@@ -135,15 +133,13 @@ class FaultyBackend:
         self._model = model
         self._trace = trace
         self._began = began
-        self._clock = clock
-        self._sleep = sleep
         self._lock = threading.Lock()
         self._sent: Counter[int] = Counter()
 
     def __call__(self, request: Request) -> Array:
         """The model's scores for *request*, float64, shape (classes,), if all goes well."""
         fate, seconds = self._next(request.number)
-        self._sleep(seconds)
+        time.sleep(seconds)
         match fate:
             case None:
                 raise ConnectionRefusedError("the backend is down")
@@ -160,7 +156,7 @@ class FaultyBackend:
         """What becomes of this call (None: the server is down) and how long it takes."""
         with self._lock:
             self.calls += 1
-            if self._trace.down(self._clock() - self._began):
+            if self._trace.down(time.monotonic() - self._began):
                 self.calls_while_down += 1
                 return None, 0.005
             nth = self._sent[number] % len(self._trace.fates[number])

@@ -143,16 +143,12 @@ class Traffic:
         predict: Predict,
         *,
         began: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.replies: list[Reply] = []
         self.clients: list[threading.Thread] = []
         self._guard = guard
         self._predict = predict
         self._began = began
-        self._clock = clock
-        self._sleep = sleep
         self._line: SimpleQueue[Request] = SimpleQueue()
 
     def start(self, requests: list[Request], clients: int) -> None:
@@ -170,9 +166,9 @@ class Traffic:
             except Empty:
                 return
             arrives = self._began + request.arrives
-            self._sleep(max(0.0, arrives - self._clock()))
+            time.sleep(max(0.0, arrives - time.monotonic()))
             outcome = self._guard.outcome(self._predict, request)
-            self.replies.append(Reply.of(request, outcome, self._clock() - arrives))
+            self.replies.append(Reply.of(request, outcome, time.monotonic() - arrives))
 
 
 # 4. Both ways at once, under the same bad luck.

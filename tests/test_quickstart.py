@@ -6,16 +6,15 @@ models, and time is virtual.
 
 import importlib
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from resilient_ml import InvalidOutput, Kind, Pipeline, Timeout, events, kind_of
-from resilient_ml._drivers import blocking
+from resilient_ml import InvalidOutput, Kind, Pipeline, events, kind_of
 from resilient_ml.retry_after import retry_after_of
+from resilient_ml.testing import virtual_time
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 backend_of = importlib.import_module("faulty_backend")
@@ -29,19 +28,6 @@ FAILURES = {
     Fate.BUSY: Kind.OVERLOAD,
     Fate.HANG: Kind.CONNECTION,
 }
-
-
-class Time:
-    """A clock that moves only when somebody sleeps."""
-
-    def __init__(self, now: float = 100.0) -> None:
-        self.now = now
-
-    def clock(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 def scores_for(request):
@@ -63,9 +49,8 @@ def trace_of(*rows, takes=0.01, outage=(50.0, 60.0)):
     )
 
 
-def served(trace, at=None):
-    at = at or Time()
-    return backend_of.FaultyBackend(scores_for, trace, began=100.0, clock=at.clock, sleep=at.sleep)
+def served(trace):
+    return backend_of.FaultyBackend(scores_for, trace, began=100.0)
 
 
 def reply(*, digit=3, waited=0.01, degraded=False, garbage=False, timeouts=0):
@@ -77,19 +62,16 @@ def join(traffic):
         client.join()
 
 
-@pytest.fixture
-def at(monkeypatch):
-    """Virtual time for the policies of plain calls."""
-    virtual = Time()
-    monkeypatch.setattr(time, "sleep", virtual.sleep)
-    monkeypatch.setattr(blocking.PlainCall, "now", virtual.clock)
-    return virtual
+@pytest.fixture(autouse=True)
+def at():
+    """Virtual time, which begins when the traces do."""
+    with virtual_time(start=100.0) as clock:
+        yield clock
 
 
 def protect():
-    """The quickstart's policies, less the Timeout, which waits in real time; the fallback says 9."""
-    policies = quickstart.protect(lambda asked: np.eye(10)[9]).policies
-    return Pipeline(*(policy for policy in policies if not isinstance(policy, Timeout)))
+    """The quickstart's policies; the fallback says 9."""
+    return quickstart.protect(lambda asked: np.eye(10)[9])
 
 
 # -- the trace -----------------------------------------------------------------------------------------
@@ -129,9 +111,8 @@ def test_only_slow_and_hung_calls_outlast_the_timeout():
 
 
 @pytest.mark.parametrize("fate", list(Fate))
-def test_each_fate_takes_its_time_and_ends_as_it_is_named(fate):
-    at = Time()
-    backend = served(trace_of([fate], takes=0.7), at)
+def test_each_fate_takes_its_time_and_ends_as_it_is_named(fate, at):
+    backend = served(trace_of([fate], takes=0.7))
     if fate in FAILURES:
         with pytest.raises(Exception) as caught:
             backend(request())
@@ -139,7 +120,7 @@ def test_each_fate_takes_its_time_and_ends_as_it_is_named(fate):
     else:
         scores = backend(request())
         assert np.isnan(scores).all() if fate is Fate.NAN else scores.argmax() == 3
-    assert at.now == pytest.approx(100.7)
+    assert at.now() == pytest.approx(100.7)
     assert (backend.calls, backend.hangs) == (1, int(fate is Fate.HANG))
 
 
@@ -157,15 +138,15 @@ def test_a_request_sent_again_meets_its_own_next_fate():
         backend(request(0))  # and the row begins again
 
 
-def test_two_backends_replay_the_same_trace_alike():
+def test_two_backends_replay_the_same_trace_alike(at):
     trace = backend_of.Trace.draw(11, 5.0, 60.0)
 
     def story():
-        at = Time()
-        backend = served(trace, at)
+        at.step(100.0 - at.now())
+        backend = served(trace)
         told = []
         for number, arrives in enumerate(trace.arrives):
-            at.now = 100.0 + arrives
+            at.step(100.0 + arrives - at.now())
             try:
                 told.append(int(np.argmax(backend(request(number)))))
             except (ConnectionError, backend_of.ServiceUnavailable) as error:
@@ -175,13 +156,12 @@ def test_two_backends_replay_the_same_trace_alike():
     assert story() == story()
 
 
-def test_a_server_that_is_down_refuses_every_call_and_uses_up_no_fate():
-    at = Time()
-    backend = served(trace_of([Fate.ANSWERED, Fate.RESET], outage=(1.0, 2.0)), at)
-    at.now = 101.5
+def test_a_server_that_is_down_refuses_every_call_and_uses_up_no_fate(at):
+    backend = served(trace_of([Fate.ANSWERED, Fate.RESET], outage=(1.0, 2.0)))
+    at.advance(1.5)
     with pytest.raises(ConnectionRefusedError):
         backend(request())
-    at.now = 102.0
+    at.advance(0.5)
     assert backend(request()).argmax() == 3
     assert (backend.calls, backend.calls_while_down) == (2, 1)
 
@@ -204,14 +184,14 @@ def test_checked_scores_are_never_nan():
 
 @pytest.mark.parametrize("fate", [Fate.RESET, Fate.BUSY, Fate.NAN])
 def test_a_guarded_caller_never_sees_a_blip(fate, at):
-    backend = served(trace_of([fate, fate, Fate.ANSWERED]), at)
+    backend = served(trace_of([fate, fate, Fate.ANSWERED]))
     outcome = protect().outcome(quickstart.checked(backend), request())
     got = quickstart.Reply.of(request(), outcome, outcome.seconds)
     assert (got.digit, got.degraded, backend.calls) == (3, False, 3)
 
 
 def test_in_an_outage_the_small_model_answers_and_the_backend_is_left_alone(at):
-    backend = served(trace_of(*[[Fate.ANSWERED]] * 100, outage=(0.0, 1e9)), at)
+    backend = served(trace_of(*[[Fate.ANSWERED]] * 100, outage=(0.0, 1e9)))
     guard, predict = protect(), quickstart.checked(backend)
     for number in range(100):
         outcome = guard.outcome(predict, request(number))
@@ -221,18 +201,17 @@ def test_in_an_outage_the_small_model_answers_and_the_backend_is_left_alone(at):
 
 
 def test_after_an_outage_a_probe_brings_the_model_back(at):
-    backend = served(trace_of(*[[Fate.ANSWERED]] * 20, outage=(0.0, 5.0)), at)
+    backend = served(trace_of(*[[Fate.ANSWERED]] * 20, outage=(0.0, 5.0)))
     guard, predict = protect(), quickstart.checked(backend)
     for number in range(10):
         guard.call(predict, request(number))
-    at.now = 106.0
+    at.advance(106.0 - at.now())
     assert [int(guard.call(predict, request(number)).argmax()) for number in range(10, 20)] == [3] * 10
 
 
 def test_traffic_serves_every_request_once_and_counts_waiting_from_arrival():
-    at = Time()
     trace = trace_of([Fate.HANG], [Fate.ANSWERED], takes=2.0)
-    traffic = quickstart.Traffic(Pipeline(), served(trace, at), began=100.0, clock=at.clock, sleep=at.sleep)
+    traffic = quickstart.Traffic(Pipeline(), served(trace), began=100.0)
     traffic.start([request(0, arrives=0.5), request(1, arrives=1.0)], clients=1)
     join(traffic)
     assert [(got.request.number, got.digit) for got in traffic.replies] == [(0, None), (1, 3)]
@@ -242,7 +221,7 @@ def test_traffic_serves_every_request_once_and_counts_waiting_from_arrival():
 
 def test_several_clients_leave_no_request_out():
     trace = trace_of(*[[Fate.ANSWERED]] * 200)
-    traffic = quickstart.Traffic(Pipeline(), served(trace), began=0.0, sleep=lambda _: None)
+    traffic = quickstart.Traffic(Pipeline(), served(trace), began=0.0)
     traffic.start([request(number) for number in range(200)], clients=8)
     join(traffic)
     assert sorted(got.request.number for got in traffic.replies) == list(range(200))

@@ -94,11 +94,16 @@ def trio_replacements() -> list[tuple[Any, str, Any]]:
 
     def get_events(io_manager: Any, timeout: float) -> Any:
         clock = governing()
-        # Only asked for when there is a deadline; without one trio waits for a day.
-        until = asked.pop(io_manager, math.inf)
         found = real_events(io_manager, 0 if clock is not None else timeout)
         if clock is None or timeout <= 0 or found:
             return found
+
+        # Trio asks for what is left of its next deadline, and waits that long, a day at most; a day if it has none.
+        deadline = asked.get(io_manager, math.inf)
+        if min(max(0, deadline - clock.now()), _run._MAX_TIMEOUT) == timeout:
+            until = deadline
+        else:
+            until = math.inf if timeout >= _run._MAX_TIMEOUT else clock.now() + timeout
 
         def ready() -> bool:
             nonlocal found
