@@ -2,7 +2,15 @@
 
 from .clock import VirtualClock
 from .event_trace import EventTrace
+from .injector import FaultInjector
 from .turns import VirtualTimeOver, VirtualTimeStuck
 from .virtual_time import virtual_time
 
-__all__ = ["EventTrace", "VirtualClock", "VirtualTimeOver", "VirtualTimeStuck", "virtual_time"]
+__all__ = [
+    "EventTrace",
+    "FaultInjector",
+    "VirtualClock",
+    "VirtualTimeOver",
+    "VirtualTimeStuck",
+    "virtual_time",
+]

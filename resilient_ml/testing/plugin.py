@@ -103,9 +103,10 @@ def virtual_time(request: pytest.FixtureRequest) -> Iterator[VirtualClock]:
     from .virtual_time import virtual_time as in_virtual_time
 
     state = random.getstate()
-    random.seed(seed_of(request.config.stash[_SEED], request.node.nodeid))
+    seed = seed_of(request.config.stash[_SEED], request.node.nodeid)
+    random.seed(seed)
     try:
-        with in_virtual_time() as clock:
+        with in_virtual_time(seed=seed) as clock:
             yield clock
     finally:
         random.setstate(state)
@@ -181,6 +182,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def _told(injector: FaultInjector, config: pytest.Config) -> str:
     lines = [f"run it again with --fault-seed={config.stash[_SEED]}  (this test's own seed: {injector.seed})"]
     struck = injector.history
-    lines.append(f"{len(struck)} faults struck" + (", the last:" if struck else ""))
-    lines += [f"  {one}" for one in struck[-20:]]
+    shown = struck[-20:]
+    lines.append(f"strikes: {len(struck)}" + (f", the last {len(shown)}:" if len(shown) < len(struck) else ""))
+    lines += [f"  {one}" for one in shown]
     return "\n".join(lines)
