@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import math
+import random
 import selectors
 import sys
 import weakref
@@ -33,7 +34,9 @@ def _next_timer(selector: Any, now: float, timeout: float | None) -> float:
     loop: Any = asyncio._get_running_loop()
     if loop is not None and getattr(loop, "_selector", None) is selector:
         timers = (handle.when() for handle in loop._scheduled if not handle.cancelled())
-        return min(timers, default=math.inf)
+        when = min(timers, default=math.inf)
+        # A loop takes what is due before now plus its resolution, which late in time is lost in rounding.
+        return when if when + loop._clock_resolution > when else math.nextafter(when, math.inf)
     return math.inf if timeout is None else now + timeout
 
 
@@ -68,7 +71,7 @@ ASYNCIO: tuple[tuple[Any, str, Any], ...] = (
 )
 
 
-def trio_replacements() -> list[tuple[Any, str, Any]]:
+def trio_replacements(seed: int) -> list[tuple[Any, str, Any]]:
     """What is to be replaced in trio, where it is installed: it may be imported later, by anyio say."""
     try:
         _run: Any = importlib.import_module("trio._core._run")
@@ -122,6 +125,9 @@ def trio_replacements() -> list[tuple[Any, str, Any]]:
         real_soon(thread_cache, *args, **kwargs)
 
     return [
+        # Of tasks that could all go on trio picks by luck; here by the same luck each time.
+        (_run, "_ALLOW_DETERMINISTIC_SCHEDULING", True),
+        (_run, "_r", random.Random(seed)),
         (clock_class, "current_time", current_time),
         (clock_class, "deadline_to_sleep_time", deadline_to_sleep_time),
         (manager, "get_events", get_events),

@@ -32,7 +32,8 @@ class VirtualLock:
             raise ValueError("timeout value must be a non-negative number")
         if self._lock.acquire(False):
             return True
-        until = math.inf if timeout == -1 else clock.now() + timeout
+        # The longest wait that a lock takes is what code asks for that would wait for ever.
+        until = math.inf if timeout == -1 or timeout >= threading.TIMEOUT_MAX else clock.now() + timeout
         return clock.wait(lambda: self._lock.acquire(False), until)
 
     def release(self) -> None:

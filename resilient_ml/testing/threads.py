@@ -45,7 +45,7 @@ def start(thread: threading.Thread) -> None:
     thread.run = governed_run  # type: ignore[method-assign]
     _governed[thread] = clock
     try:
-        with real_time():  # it only waits for the system to have made the thread
+        with real_time(), clock.keep_turn():  # it only waits for the system to have made the thread
             _real_start(thread)
     except BaseException:
         thread.__dict__.pop("run", None)

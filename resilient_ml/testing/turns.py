@@ -20,12 +20,13 @@ The scheme is trio's ``MockClock`` (N. J. Smith, 2017) widened to threads.
 from __future__ import annotations
 
 import _thread
+import contextlib
 import itertools
 import math
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -37,6 +38,7 @@ LOOK_SECONDS: Final = 0.005
 
 _real_sleep = time.sleep
 _real_monotonic = time.monotonic
+_real_rlock = threading.RLock
 
 
 class VirtualTimeOver(BaseException):
@@ -81,6 +83,7 @@ class Turns:
         self._governed = {self._owner: threading.get_native_id()}
         self._waiters: list[_Waiter] = []
         self._astray: set[int] = set()
+        self._kept: int | None = None
         self._sleepers = Sleepers()
         self._holds = 0
         self._over = False
@@ -141,6 +144,15 @@ class Turns:
         """A turn for a thread that is about to be started; it goes on from here in the order of starts."""
         with self._mutex:
             return self._waiter(0, lambda: True, math.inf)
+
+    @contextlib.contextmanager
+    def keep_turn(self) -> Iterator[None]:
+        """The turn stays here, however long the system takes: it is about to start a thread, say."""
+        self._kept = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._kept = None
 
     def forget(self, expected: _Waiter) -> None:
         """The thread could not be started."""
@@ -218,7 +230,7 @@ class Turns:
         holder = self._holder
         for ident in {*self._astray, *((holder,) if holder in self._governed else ())}:
             self._sleepers.look(self._governed[ident])
-        if holder in self._governed and self._waiters and self._sleeps(holder):
+        if holder in self._governed and self._waiters and holder != self._kept and self._sleeps(holder):
             self._astray.add(holder)
             self._holder = None
         self._hand_on()
@@ -284,7 +296,7 @@ class Turns:
     def after_fork(self) -> None:
         """Of the threads only the one that forked is in this process."""
         ident = threading.get_ident()
-        self._mutex = threading.RLock()
+        self._mutex = _real_rlock()  # not virtual time's, which waits by it
         self._waiters = []
         self._astray = set()
         self._watched = False

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .. import _checks
 from .._ambient import Clock
 from .._call import Call
 from .._drivers import workers
@@ -40,7 +41,7 @@ _LEFT_ALONE = time_functions.MACHINERY | {
 
 @contextlib.contextmanager
 def virtual_time(
-    *, start: float = 1000.0, wall: float = 1_700_000_000.0, stuck_seconds: float = 10.0
+    *, start: float = 1000.0, wall: float = 1_700_000_000.0, stuck_seconds: float = 10.0, seed: int = 0
 ) -> Iterator[VirtualClock]:
     """In this block time jumps: sleeps, deadlines and timers take no real time, in the order they would.
 
@@ -61,6 +62,7 @@ def virtual_time(
         start: The first instant on the monotonic clock, in seconds.
         wall: The first instant on the wall clock, in Unix seconds.
         stuck_seconds: For how long, in real time, everybody may wait for something that no timer ends.
+        seed: Of the order in which trio runs tasks that could all go on; asyncio and threads have an order.
 
     Raises:
         RuntimeError: Virtual time runs already.
@@ -79,7 +81,7 @@ def virtual_time(
     with contextlib.ExitStack() as undo:
         govern(clock)
         undo.callback(govern, None)
-        _replace_all(undo)
+        _replace_all(undo, _checks.whole("seed", seed, at_least=0, remedy="pass a whole number"))
         try:
             yield clock
         finally:
@@ -95,8 +97,8 @@ def virtual_time(
         )
 
 
-def _replace_all(undo: contextlib.ExitStack) -> None:
-    replaced = [*threads.REPLACED, *event_loops.ASYNCIO, *event_loops.trio_replacements()]
+def _replace_all(undo: contextlib.ExitStack, seed: int) -> None:
+    replaced = [*threads.REPLACED, *event_loops.ASYNCIO, *event_loops.trio_replacements(seed)]
     replaced += [(workers._pool, "idle", deque())]  # idle threads wait in the time they were started in
     replaced += [(Clock, "now", staticmethod(_reader(Clock.now, VirtualClock.now)))]
     replaced += [(Clock, "wall", staticmethod(_reader(Clock.wall, VirtualClock.wall)))]
