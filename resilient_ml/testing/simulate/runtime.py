@@ -1,0 +1,128 @@
+"""What policies wait for in a simulation, and the leaf that calls a simulated server.
+
+The bodies of the policies run as they do for async callers: the same coroutines, bound in the same way. Only
+what they wait for is the simulation's loop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..._ambient import AMBIENT
+from ..._call import NEVER, Call, call_type
+from ..._colour import Colour, Target
+from ..._derive import Step, bind_suspending
+from ..._drivers.leaf import expired
+from ..._policy import Policy
+from .loop import Cancelled, Loop, Task, Wait
+
+
+class Request(Task):
+    """One request of a client on its way, and the record that policies write in.
+
+    Attributes:
+        sends: How often a server, or other code in its place, was called for it.
+        served_by: The name of the fallback that answered.
+        degraded: Whether the answer came from a fallback.
+    """
+
+    __slots__ = ("degraded", "sends", "served_by")
+
+    sends: int
+    served_by: str | None
+    degraded: bool
+
+
+class Flag(Wait):
+    """A signal that one call waits for."""
+
+    __slots__ = ("_loop", "came")
+
+    def __init__(self, loop: Loop) -> None:
+        super().__init__()
+        self._loop = loop
+        self.came: bool = False
+
+    def set(self) -> bool:
+        """Wake whoever waits, once the one who sets it waits or ends."""
+        self.came = True
+        self._loop.at(self._loop.now, Wait.resume, self)
+        return True
+
+
+class Simulated:
+    """Waits in simulated time.
+
+    Args:
+        loop: Whose time.
+        leaf: How user code is called, such as :func:`cancelling`.
+    """
+
+    def __init__(self, loop: Loop, leaf: Step) -> None:
+        self.leaf: Step = leaf
+        self._loop = loop
+
+    def sleep(self, seconds: float) -> Wait:
+        """Wait *seconds*."""
+        return self._loop.sleep(seconds)
+
+    def signal(self) -> Flag:
+        """A fresh flag."""
+        return Flag(self._loop)
+
+    async def wait(self, signal: Flag, until: float) -> bool:
+        """Wait for *signal* until the instant *until*."""
+        if not signal.came:
+            if until < NEVER:
+                self._loop.late(max(until, self._loop.now), Wait.resume, signal)
+            await signal
+        return signal.came
+
+    async def invoke(self, target: Target, call: Call) -> Any:
+        """Call *target* in place of the call's own function; a plain function answers at once."""
+        own, call.fn = call.fn, target.fn
+        try:
+            if target.colour is Colour.CALL:
+                return call.fn(*call.args, **call.kwargs)
+            return await self.leaf(call)
+        finally:
+            call.fn = own
+
+    async def serve(self, value: Any, call: Call) -> None:
+        """The caller returns *value* itself."""
+
+    async def run(self, policy: Policy, proceed: Step, call: Call) -> Any:
+        """Run *policy*'s body around *proceed*."""
+        return await bind_suspending(policy, proceed, copied=False)(call)
+
+
+def cancelling(loop: Loop) -> Step:
+    """The leaf of awaited calls: await the server, and cancel the wait at the call's deadline."""
+
+    async def leaf(call: Call) -> Any:
+        request: Any = call.record
+        if call.deadline == NEVER:
+            request.sends += 1
+            return await call.fn(*call.args, **call.kwargs)
+        if call.deadline <= loop.now:
+            raise expired(call)
+        request.sends += 1
+        expiry = loop.expire(call.deadline, request)
+        token = AMBIENT.set(call.deadline)
+        try:
+            result = await call.fn(*call.args, **call.kwargs)
+        except Cancelled:  # nothing but a deadline cancels, and this is the only one that is open
+            raise expired(call) from None
+        finally:
+            expiry.task = None
+            AMBIENT.reset(token)
+        if expiry.fired:
+            raise expired(call)  # the code inside swallowed the cancellation and answered late
+        return result
+
+    return leaf
+
+
+def simulated_call(loop: Loop, leaf: Step) -> type[Call]:
+    """The kind of call that waits on *loop*."""
+    return call_type("SimulatedCall", Simulated(loop, leaf), loop.clock, ("record",))
