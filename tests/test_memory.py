@@ -103,6 +103,25 @@ def test_arguments_and_results_are_not_kept_alive_past_the_call(policy, how, col
             gc.enable()
 
 
+def test_a_failed_call_in_a_task_of_its_own_leaves_no_cycle_behind():
+    async def broken(weight):
+        raise ConnectionError
+
+    async def main(gone):
+        weight = Weight()
+        gone.append(weakref.ref(weight))
+        with contextlib.suppress(ConnectionError):
+            await Timeout(60, grace=1)(broken)(weight)
+
+    gone = []
+    gc.disable()
+    try:
+        asyncio.run(main(gone))
+        assert [ref() for ref in gone] == [None]
+    finally:
+        gc.enable()
+
+
 def test_arguments_of_a_call_that_timed_out_go_when_its_thread_returns(clock):
     gc.disable()
     try:

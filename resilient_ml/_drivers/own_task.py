@@ -30,9 +30,8 @@ class _TaskJob:
         """Call *callback* when the task ends; its error is nobody's any more."""
 
         def ended(task: asyncio.Task[Any]) -> None:
-            if not task.cancelled():
-                task.exception()
             callback()
+            _let_go(task)
 
         self._task.add_done_callback(ended)
 
@@ -47,21 +46,55 @@ async def in_own_task(call: Call, answer: Awaitable[Any], limit: Limit, grace: f
     task = asyncio.get_running_loop().create_task(_within(call.deadline, answer))
     try:
         done, _ = await asyncio.wait({task}, timeout=call.deadline - call.now())
-        if done:
-            return task.result()
     except asyncio.CancelledError:
         if not task.done():
             await _stop(task, call, limit, grace)
-        elif not task.cancelled():
-            task.exception()  # it failed in the same moment, and nobody will ask
+        else:
+            _let_go(task)  # it ended in the same moment
         raise
-    await _stop(task, call, limit, grace)
-    raise expired(call)
+    if not done:
+        await _stop(task, call, limit, grace)
+        raise expired(call)
+    try:
+        return _result(task)
+    finally:
+        del task, done  # the error's traceback holds this frame: a cycle, with the arguments in it
+
+
+class _Interrupted:
+    """An interrupt on its way to the caller."""
+
+    __slots__ = ("interrupt",)
+
+    def __init__(self, interrupt: BaseException) -> None:
+        self.interrupt = interrupt
 
 
 async def _within(deadline: float, answer: Awaitable[Any]) -> Any:
     AMBIENT.set(deadline)
-    return await answer
+    try:
+        return await answer
+    except (KeyboardInterrupt, SystemExit) as interrupt:
+        # Raised out of a task it would stop the loop before the caller could give back what it took.
+        return _Interrupted(interrupt)
+
+
+def _result(task: asyncio.Task[Any]) -> Any:
+    """What *task* returned, or raise what it raised."""
+    result: Any = None
+    try:
+        result = task.result()
+        if type(result) is _Interrupted:
+            raise result.interrupt
+        return result
+    finally:
+        del result, task  # the error's traceback holds this frame: a cycle, with the arguments in it
+
+
+def _let_go(task: asyncio.Task[Any]) -> None:
+    """Nobody asks what *task* ended in: its error goes unheard, an interrupt is raised all the same."""
+    if not task.cancelled() and task.exception() is None:
+        _result(task)
 
 
 async def _stop(task: asyncio.Task[Any], call: Call, limit: Limit, grace: float) -> None:
@@ -72,8 +105,8 @@ async def _stop(task: asyncio.Task[Any], call: Call, limit: Limit, grace: float)
     finally:
         if not task.done():
             abandon(_TaskJob(task), call, limit)
-        elif not task.cancelled():
-            task.exception()
+        else:
+            _let_go(task)
 
 
 def close_behind(close: Callable[[], Any], call: Call, job: Job) -> None:

@@ -131,15 +131,19 @@ class TimeWindow:
 
     def advance(self, now: float) -> None:
         """Begin the slice that *now* lies in and drop those that have aged out."""
-        if now < self.edge:
-            if now >= self._slices[-1].begins - self._seconds:
-                return
-            self._slices.clear()  # they lie in the future, and would not age until the clock is there again
+        slices = self._slices
+        back = now < self.edge
+        if back and now >= slices[-1].begins - self._seconds:
+            return
         begins = math.floor(now / self._width) * self._width
-        oldest = begins + self._width - self._seconds
-        while self._slices and self._slices[0].begins < oldest - self._width * 1e-6:
-            self._slices.popleft()
-        self._slices.append(_Slice(begins, self._count()))
+        oldest = begins + self._width - self._seconds - self._width * 1e-6
+        # After a step back they lie in the future, and would not age until the clock is there again.
+        kept = deque(() if back else (part for part in slices if part.begins >= oldest))
+        kept.append(_Slice(begins, self._count()))
+        if self._slices is not slices:
+            return  # a signal handler or finalizer on this thread has begun a slice meanwhile
+        # Replaced and not changed, so that one of these never finds it half done, nor changed under a sum.
+        self._slices = kept
         # Last: whoever sees this edge ticks without a lock, and must find the slice begun.
         # Rounding may put the end of the slice at or before now; the edge must lie ahead.
         self.edge = max(begins + self._width, math.nextafter(now, math.inf))
@@ -156,10 +160,11 @@ class TimeWindow:
     def tally(self, now: float) -> Tally:
         """What the slices hold."""
         self.advance(now)
+        slices = self._slices
         return Tally(
-            self._count() - self._slices[0].first,
-            sum(part.failures for part in self._slices),
-            sum(part.slow for part in self._slices),
+            self._count() - slices[0].first,
+            sum(part.failures for part in slices),
+            sum(part.slow for part in slices),
         )
 
     def _count(self) -> int:

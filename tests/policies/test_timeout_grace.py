@@ -264,3 +264,69 @@ def test_one_that_fails_as_its_caller_is_cancelled_fails_unheard(clock, turns):
 
     run_on_asyncio(clock, scenario)
     assert complaints == []
+
+
+# ---- interrupts
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_that_the_model_raises_reaches_its_caller(clock, interrupt):
+    raised = interrupt()
+    bulkhead = Bulkhead(1)
+
+    async def model():
+        await asyncio.sleep(1)
+        raise raised
+
+    async def scenario():
+        try:
+            await Pipeline(bulkhead, Timeout(5, grace=1))(model)()
+        except BaseException as error:  # noqa: BLE001
+            return error, bulkhead.in_flight
+
+    assert run_on_asyncio(clock, scenario) == (raised, 0)
+
+
+def interrupting(seconds, interrupt):
+    """Is interrupted *seconds* after it was cancelled."""
+
+    async def model():
+        try:
+            await anyio.sleep(60)
+        except BaseException:  # noqa: BLE001
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(seconds)
+            raise interrupt from None
+
+    return model
+
+
+def test_an_interrupt_within_the_grace_reaches_its_caller(clock):
+    raised = KeyboardInterrupt()
+
+    async def scenario():
+        try:
+            await Timeout(2, grace=5)(interrupting(1, raised))()
+        except BaseException as error:  # noqa: BLE001
+            return error
+
+    assert run_on_asyncio(clock, scenario) is raised
+
+
+def test_an_interrupt_of_one_that_was_left_behind_stops_the_loop(clock):
+    raised = KeyboardInterrupt()
+
+    async def scenario():
+        with pytest.raises(DeadlineExceeded):
+            await Timeout(2, grace=1)(interrupting(10, raised))()
+        await asyncio.sleep(20)
+
+    loop = asyncio.new_event_loop()
+    try:
+        task = loop.create_task(scenario())
+        with pytest.raises(KeyboardInterrupt) as caught:
+            loop.run_until_complete(task)
+        assert caught.value is raised
+        loop.run_until_complete(task)
+    finally:
+        loop.close()

@@ -2,12 +2,17 @@
 
 import math
 import random
+import sys
 import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resilient_ml.stats import windows
 from resilient_ml.stats.windows import CountWindow, Tally, TimeWindow
 
 from ..machines.crowd import crowd
@@ -217,7 +222,55 @@ def test_the_number_of_slices_is_a_choice() -> None:
     assert window.tally(10.0).calls == 0
 
 
-# ---- threads
+# ---- threads, and code that comes in between
+
+
+def test_what_is_recorded_while_a_slice_begins_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    window = TimeWindow(10.0)
+    window.record(0.0, failed=True, slow=False)
+    count = TimeWindow._count
+
+    def interrupted(self: TimeWindow) -> int:
+        monkeypatch.undo()
+        window.record(5.0, failed=True, slow=False)
+        return count(self)
+
+    monkeypatch.setattr(TimeWindow, "_count", interrupted)
+    window.record(5.0, failed=True, slow=False)
+    assert window.tally(5.0) == Tally(3, 3, 0)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 100.0, -1.0, -100.0])
+@pytest.mark.parametrize("make", [lambda: CountWindow(2), lambda: TimeWindow(10.0)], ids=["calls", "seconds"])
+def test_a_signal_handler_may_record_in_the_middle_of_every_line(
+    make: Callable[[], CountWindow | TimeWindow], seconds: float
+) -> None:
+    window = make()
+    window.record(0.0, failed=True, slow=True)
+    inside = windows.__file__
+    clock = [0.0]
+    busy = False
+
+    def handle(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal busy
+        if event == "line" and not busy:
+            busy = True
+            clock[0] += seconds
+            window.record(clock[0], failed=True, slow=True)
+            window.tally(clock[0])
+            busy = False
+        return handle if frame.f_code.co_filename == inside else None
+
+    before = sys.gettrace()
+    sys.settrace(handle)
+    try:
+        for now in (5.0, 500.0, -500.0):
+            window.record(now, failed=True, slow=True)
+            window.tally(now)
+    finally:
+        sys.settrace(before)
+    tally = window.tally(clock[0])
+    assert 0 < tally.failures <= tally.calls
 
 
 @pytest.mark.parametrize("window", [CountWindow(10**6), TimeWindow(1e9)], ids=["calls", "seconds"])
