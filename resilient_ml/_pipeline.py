@@ -22,7 +22,7 @@ from ._drivers.async_streams import guarded_async_stream
 from ._drivers.guarded import LEAVES, chain, guarded_async_call, guarded_call, plain_chain
 from ._drivers.streams import guarded_stream
 from ._outcome import Outcome, Record, Status
-from ._policy import Policy
+from ._policy import Configured, Policy
 from .errors import Rejected
 from .kinds import kind_of
 
@@ -51,7 +51,7 @@ class _Guard:
         self.made = made
 
 
-class Pipeline:
+class Pipeline(Configured):
     """Policies around any callable, outermost first.
 
     Args:

@@ -21,8 +21,11 @@ a deadline is only ever tightened, and restored on the way out.
 
 from __future__ import annotations
 
+import copy
+import sys
+import types
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from . import _checks, events
 from ._ambient import Clock
@@ -33,7 +36,50 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 
-class Policy:
+class Configured:
+    """Remembers what its constructor was given: pickled or copied it is that, made anew.
+
+    What it has learnt and who is inside stay where they are: a policy in another process has its own.
+    """
+
+    _made_with: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        made = super().__new__(cls)
+        made._made_with = (args, kwargs)
+        return made
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        args, kwargs = self._made_with
+        if not _PICKLERS_OF_CODE & {module.rpartition(".")[2] for module in sys.modules}:
+            for name, value in (*enumerate(args, 1), *kwargs.items()):
+                if isinstance(value, types.FunctionType) and "<" in value.__qualname__:
+                    import pickle  # only here, as few programs need it
+
+                    raise pickle.PicklingError(
+                        f"{type(self).__name__} cannot be pickled: its argument {name!r} is a lambda or a "
+                        "function inside another; define that at the top of a module"
+                    )
+        return _make_again, (type(self), args, kwargs)
+
+    def __copy__(self) -> Self:
+        args, kwargs = self._made_with
+        return type(self)(*args, **kwargs)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        args, kwargs = copy.deepcopy(self._made_with, memo)
+        return type(self)(*args, **kwargs)
+
+
+_PICKLERS_OF_CODE = {"cloudpickle", "dill"}
+"""Where one of these is loaded, a lambda may well be pickled, and it is theirs to say if not."""
+
+
+def _make_again(kind: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return kind(*args, **kwargs)
+
+
+class Policy(Configured):
     """One thing that is done around a call.
 
     A policy object is shared freely by threads, tasks and event loops.

@@ -96,6 +96,9 @@ class RetryBudget:
         """The lock may have been held by a thread that is gone."""
         self._lock = threading.RLock()
 
+    def __reduce__(self) -> tuple[type[RetryBudget], tuple[float, float, float]]:
+        return type(self), (self.ratio, self.floor, self.burst)  # a fresh one; shared ones stay shared
+
     def __repr__(self) -> str:
         return f"RetryBudget(ratio={self.ratio:g}, floor={self.floor:g}, burst={self.burst:g})"
 

@@ -1,0 +1,235 @@
+"""Nothing is kept past a call: its objects die at once, memory does not grow, all permits are back."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import time
+import tracemalloc
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from ..._colour import Colour
+from .subject import CROWD, REST, Answer, Subject
+from .verdicts import BrokenPromise
+from .worlds import World
+
+_CALLS = 500
+_ROUNDS = 4
+_MOST_GROWTH = 2_000
+"""Bytes that so many calls may leave behind in each round: interpreters keep a few of their own."""
+
+
+def references(subject: Subject, world: World) -> None:
+    """Arguments, answers and errors die by reference count, with the garbage collector switched off."""
+    for how in ("answered", "failed"):
+        gone: list[weakref.ref[Any]] = []
+        guarded = subject.fresh(world.model(_handing_over(subject, how, gone)))
+        with _without_collector():
+            _call_once(subject, world, guarded, gone)
+            kept = [type(one()).__name__ for one in gone if one() is not None]
+        if kept:
+            raise BrokenPromise(
+                f"after a call that {how}, these were still alive without the garbage collector: "
+                f"{', '.join(sorted(set(kept)))}",
+                "keep no argument, answer or error on the policy, and del an error that a frame holds",
+            )
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@contextlib.contextmanager
+def _quick_collections() -> Iterator[None]:
+    """Set aside what was there before, so that each collection looks at what a check has made alone."""
+    own = not gc.get_freeze_count()
+    if own:
+        gc.freeze()
+    try:
+        yield
+    finally:
+        if own:
+            gc.unfreeze()
+
+
+def _handing_over(subject: Subject, how: str, gone: list[weakref.ref[Any]]) -> Callable[..., Any]:
+    def act(*args: Any, **kwargs: Any) -> Any:
+        if how == "failed":
+            error = ValueError("bad input", *args)
+            gone.append(weakref.ref(error))
+            try:
+                raise error
+            finally:
+                del error
+        answer = subject.answer()
+        with contextlib.suppress(TypeError):  # an answer that cannot be watched
+            gone.append(weakref.ref(answer))
+        return answer
+
+    return act
+
+
+def _call_once(subject: Subject, world: World, guarded: Any, gone: list[weakref.ref[Any]]) -> None:
+    """One call whose end nobody holds."""
+
+    def argument() -> Answer:
+        made = Answer()
+        gone.append(weakref.ref(made))
+        return made
+
+    async def acall() -> None:
+        with contextlib.suppress(Exception):
+            await world.atake(subject.call(guarded, argument()))
+
+    def call() -> None:
+        with contextlib.suppress(Exception):
+            world.take(subject.call(guarded, argument()))
+
+    _on_its_thread(world, call, acall)
+
+
+def _on_its_thread(world: World, call: Callable[[], None], acall: Callable[[], Any]) -> None:
+    """Run *call*, or *acall* on a loop, with limits; streams and all."""
+    if world.colour.is_async:
+        world.run(acall)
+    else:
+        end = World(Colour.CALL, "threads").end(call)
+        if end.error is not None:
+            raise end.error
+
+
+def growth(subject: Subject, world: World) -> None:
+    """Many calls, good and bad, grow no memory once the policy has warmed up."""
+    called = 0
+
+    def act(*args: Any, **kwargs: Any) -> Any:
+        nonlocal called
+        called += 1
+        if called % 4 == 0:
+            raise ValueError("bad input")
+        return None if not subject.answer_is_given else subject.answer()
+
+    guarded = subject.fresh(world.model(act, seconds=1.0))
+    started = not tracemalloc.is_tracing()
+    if started:
+        tracemalloc.start()
+    try:
+        with _quick_collections():
+            grown = _grown(subject, world, guarded)
+    finally:
+        if started:
+            tracemalloc.stop()
+    if grown > _MOST_GROWTH:
+        raise BrokenPromise(
+            f"{_CALLS} calls left {grown:,} bytes behind, after as many to warm up",
+            "bound what the policy remembers; if it is bounded, make the bound small for this check",
+        )
+
+
+def _grown(subject: Subject, world: World, guarded: Any) -> int:
+    """The bytes that a round of calls left behind: the least of several, as what leaks does so in each."""
+    marks: list[int] = []
+
+    def enough(number: int) -> bool:
+        """Asked before each call."""
+        if number % _CALLS == 0:
+            gc.collect()
+            marks.append(tracemalloc.get_traced_memory()[0])
+        return len(marks) > _ROUNDS or (len(marks) > 2 and marks[-1] - marks[-2] <= _MOST_GROWTH)
+
+    def call() -> None:
+        number = 0
+        while not enough(number):
+            number += 1
+            with contextlib.suppress(Exception):
+                world.take(subject.call(guarded))
+
+    async def acall() -> None:
+        number = 0
+        while not enough(number):
+            number += 1
+            with contextlib.suppress(Exception):
+                await world.atake(subject.call(guarded))
+
+    _on_its_thread(world, call, acall)
+    return marks[-1] - marks[-2]
+
+
+# -- permits -----------------------------------------------------------------------------------------------
+
+
+def permits(subject: Subject, world: World) -> None:
+    """After answers, failures and streams that were left early, there is room for as many calls as before."""
+    remedy = "give back what a call took in a finally block, exactly once"
+    guard = subject.make()
+    one = subject.answers_for(world, guard)
+    for _ in range(CROWD):
+        world.end(one)
+    subject.expect_fresh(world, guard, f"after {CROWD} calls that were answered", remedy)
+    if "breaker" not in subject.roles:  # a breaker learns from failures
+        guard = subject.make()
+        _fail_twice(subject, world, guard)
+        subject.expect_fresh(world, guard, "after two calls that failed", remedy)
+    if world.colour.streams:
+        guard = subject.make()
+        _leave_early(subject, world, guard)
+        subject.expect_fresh(world, guard, "after three streams that were closed at their first item", remedy)
+
+
+def _fail_twice(subject: Subject, world: World, guard: Any) -> None:
+    def act(*args: Any, **kwargs: Any) -> Any:
+        raise ValueError("bad input")
+
+    guarded = subject.guard(guard, world.model(act))
+    for _ in range(2):
+        world.end(lambda: subject.call(guarded))
+        time.sleep(REST)
+
+
+def _leave_early(subject: Subject, world: World, guard: Any) -> None:
+    left = 0
+
+    def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        nonlocal left
+        try:
+            while True:
+                yield subject.answer()
+        finally:
+            left += 1
+
+    async def astream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        nonlocal left
+        try:
+            while True:
+                yield subject.answer()
+        finally:
+            left += 1
+
+    guarded = subject.guard(guard, world.pick(stream, astream, stream, astream))
+
+    def leave() -> None:
+        given = subject.call(guarded)
+        next(given)
+        given.close()
+
+    async def aleave() -> None:
+        given = subject.call(guarded)
+        await anext(given)
+        await given.aclose()
+
+    for _ in range(3):
+        _on_its_thread(world, leave, aleave)
+    if left != 3:
+        raise BrokenPromise(
+            f"of three streams that their consumer closed, {left} were closed at the model",
+            "let GeneratorExit reach the model's own stream",
+        )
