@@ -2,10 +2,14 @@
 
 The Python blocks of a page share one namespace, from top to bottom, as a reader would type them.
 A ``text`` block right after a Python block is what that block prints.
+A Python block with a title is that file, or is added to it if the page has given it before.
+A ``console`` block is a command and what it prints; ``...`` stands for what differs from run to run.
 """
 
 import itertools
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -21,28 +25,31 @@ import resilient_ml
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*).*\n((?:.*\n)*?)^```$", re.MULTILINE)
+TITLE = re.compile(r'title="([^"]+)"')
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One Python block: its code, the line it starts on, and what it prints, where the page says so."""
+    """One block to run: its code, the line it starts on, and what it prints, where the page says so."""
 
     code: str
     line: int
     output: str | None
+    file: str | None = None
 
 
-def blocks(text: str) -> Iterator[Block]:
-    """The Python blocks of a page, each with the output block that directly follows it."""
+def blocks(text: str, language: str = "python") -> Iterator[Block]:
+    """The blocks of a page in *language*, each with the output block that directly follows it."""
     fences = list(FENCE.finditer(text))
     for fence, following in itertools.zip_longest(fences, fences[1:]):
-        if fence[1] != "python":
+        if fence[1] != language:
             continue
         output = None
         if following and following[1] == "text" and not text[fence.end() : following.start()].strip():
             output = following[2]
-        yield Block(fence[2], text.count("\n", 0, fence.start(2)), output)
+        title = TITLE.search(fence[0].partition("\n")[0])
+        yield Block(fence[2], text.count("\n", 0, fence.start(2)), output, title and title[1])
 
 
 def name(page: Path) -> str:
@@ -57,6 +64,8 @@ def test_the_code_of_a_page_runs_and_prints_what_the_page_says(
     module = ModuleType(f"page_{page.stem}")
     monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses look their module up
     for block in blocks(page.read_text(encoding="utf-8")):
+        if block.file is not None:
+            continue
         # Empty lines in front make tracebacks point at the page's own lines.
         code = compile("\n" * block.line + block.code, str(page), "exec", dont_inherit=True)
         printed = StringIO()
@@ -64,6 +73,38 @@ def test_the_code_of_a_page_runs_and_prints_what_the_page_says(
             exec(code, vars(module))
         if block.output is not None:
             assert printed.getvalue() == block.output, f"{name(page)}:{block.line + 1} prints something else"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "title=" in page.read_text("utf-8")], ids=name)
+def test_the_files_of_a_page_do_what_its_commands_print(page: Path, tmp_path: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    files = [block for block in blocks(text) if block.file is not None]
+    commands = list(blocks(text, "console"))
+    assert files and commands
+    for block in sorted([*files, *commands], key=lambda block: block.line):
+        if block.file is not None:
+            with (tmp_path / block.file).open("a", encoding="utf-8") as file:
+                file.write(block.code)
+            continue
+        command, _, shown = block.code.partition("\n")
+        assert command.startswith("$ python -m ")
+        ran = subprocess.run(
+            [sys.executable, *command.split()[2:]],
+            cwd=tmp_path,
+            env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        printed = ran.stdout + ran.stderr
+        # Each line of the page is printed, in this order.
+        lines = iter(printed.splitlines())
+        for wanted in filter(None, shown.splitlines()):
+            pattern = ".*".join(map(re.escape, wanted.split("...")))
+            assert any(re.fullmatch(pattern, line.rstrip()) for line in lines), (
+                f"{name(page)}:{block.line + 1}: {wanted!r} is not in\n{printed}"
+            )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
