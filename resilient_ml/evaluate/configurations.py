@@ -81,8 +81,8 @@ def guard(
 def made(configuration: Configuration) -> Configuration:
     """*configuration*, ready to serve and as new.
 
-    Policies are copied, which makes them anew from what they were made with; a function without any parameters
-    is asked for what to use; a decorator is used as it is.
+    Policies are copied, which makes them anew from what they were made with; a function without any
+    parameters is asked for what to use; a decorator is used as it is.
     """
     if configuration is None:
         return None

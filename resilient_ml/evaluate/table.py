@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import textwrap
 from dataclasses import dataclass
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from . import wording
-from .evaluation import Evaluation
 from .results import Comparison
+
+if TYPE_CHECKING:
+    from .evaluation import Evaluation
 
 LEGEND_WIDTH = 100
 

@@ -101,7 +101,7 @@ def trio_replacements(seed: int) -> list[tuple[Any, str, Any]]:
         if clock is None or timeout <= 0 or found:
             return found
 
-        # Trio asks for what is left of its next deadline, and waits that long, a day at most; a day if it has none.
+        # Trio asks for what is left of its next deadline and waits that long, a day at most, or if it has none.
         deadline = asked.get(io_manager, math.inf)
         if min(max(0, deadline - clock.now()), _run._MAX_TIMEOUT) == timeout:
             until = deadline

@@ -68,8 +68,7 @@ class EventTrace:
         return tuple(
             event
             for event in self
-            if isinstance(event, kind)
-            and all(getattr(event, name) == value for name, value in facts.items())
+            if isinstance(event, kind) and all(getattr(event, name) == value for name, value in facts.items())
         )
 
     def clear(self) -> None:
@@ -103,20 +102,21 @@ class EventTrace:
             raise AssertionError(f"expected no {_described(kind, facts)}, found {len(found)} in {self}")
 
     def expect_order(self, *kinds: type[Event]) -> None:
-        """AssertionError, with the trace, unless events of *kinds* came in this order; others may lie between."""
+        """AssertionError, with the trace, unless *kinds* came in this order; others may lie between."""
         events = iter(self)
         for position, kind in enumerate(kinds, 1):
             _check_kind(kind, {})
             if not any(isinstance(event, kind) for event in events):
                 wanted = ", ".join(one.__name__ for one in kinds)
                 raise AssertionError(
-                    f"expected {wanted} in this order; number {position}, {kind.__name__}, did not come in {self}"
+                    f"expected {wanted} in this order; number {position}, {kind.__name__}, "
+                    f"did not come in {self}"
                 )
 
     # -- showing it -----------------------------------------------------------------------------------------
 
     def lines(self) -> tuple[str, ...]:
-        """One line an event, the same in every run that does the same: ``+0.250 Retry... policy='embed' ...``."""
+        """One line an event, the same in every run that does the same: ``+0.250000 TimedOut ...``."""
         events = tuple(self)
         began = events[0].at if events else 0.0
         return tuple(f"{event.at - began:+.6f} {_shown(event)}" for event in events)
@@ -138,9 +138,7 @@ def _check_kind(kind: Any, facts: dict[str, Any]) -> None:
     known = {field.name for field in dataclasses.fields(kind)}
     for name in facts:
         if name not in known:
-            raise TypeError(
-                f"{kind.__name__} has no attribute {name!r}; it has {', '.join(sorted(known))}"
-            )
+            raise TypeError(f"{kind.__name__} has no attribute {name!r}; it has {', '.join(sorted(known))}")
 
 
 def _described(kind: type[Event], facts: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Faults for the length of one test: wrap callables or patch attributes, and everything is undone at the end."""
+"""Faults for the length of one test: wrap callables or patch attributes, and it is undone at the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class FaultInjector:
     """What the fixture ``faults`` is: it makes plans, and undoes what they patched.
 
-    Every fault of :mod:`resilient_ml.testing.faults` is also an attribute, so a test needs no further import::
+    Every function of :mod:`resilient_ml.testing.faults` is also an attribute, so a test imports nothing::
 
         def test_a_blip_is_ridden_out(faults):
             faults.patch("shop.search.embed", faults.error(ConnectionError).first(1))

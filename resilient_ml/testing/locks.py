@@ -61,4 +61,4 @@ class VirtualLock:
 
 def virtual_rlock(*args: Any, **kwargs: Any) -> Any:
     """A re-entrant lock on top of :class:`VirtualLock`: ``threading``'s own in Python."""
-    return threading._RLock(*args, **kwargs)  # type: ignore[attr-defined]
+    return threading._RLock(*args, **kwargs)

@@ -183,6 +183,8 @@ def _told(injector: FaultInjector, config: pytest.Config) -> str:
     lines = [f"run it again with --fault-seed={config.stash[_SEED]}  (this test's own seed: {injector.seed})"]
     struck = injector.history
     shown = struck[-20:]
-    lines.append(f"strikes: {len(struck)}" + (f", the last {len(shown)}:" if len(shown) < len(struck) else ""))
+    lines.append(
+        f"strikes: {len(struck)}" + (f", the last {len(shown)}:" if len(shown) < len(struck) else "")
+    )
     lines += [f"  {one}" for one in shown]
     return "\n".join(lines)

@@ -71,13 +71,17 @@ WHOLE = """the trace:
         (lambda trace: trace.expect_none(), "expected no Event(), found 4 in "),
         (
             lambda trace: trace.expect_order(FallbackServed, RetryScheduled),
-            "expected FallbackServed, RetryScheduled in this order; number 2, RetryScheduled, "
-            "did not come in ",
+            (
+                "expected FallbackServed, RetryScheduled in this order; number 2, RetryScheduled, "
+                "did not come in "
+            ),
         ),
         (
             lambda trace: trace.expect_order(RetryScheduled, RetryScheduled, RetryScheduled),
-            "expected RetryScheduled, RetryScheduled, RetryScheduled in this order; number 3, RetryScheduled, "
-            "did not come in ",
+            (
+                "expected RetryScheduled, RetryScheduled, RetryScheduled in this order; "
+                "number 3, RetryScheduled, did not come in "
+            ),
         ),
     ],
 )
@@ -127,7 +131,7 @@ def test_two_runs_give_the_same_lines(clock):
 
 @pytest.mark.parametrize("kind", ["RetryScheduled", ValueError, 3])
 def test_what_is_no_event_class_is_refused(trace, kind):
-    with pytest.raises(TypeError, match="kind must be a class of events, got .*; pass resilient_ml.events"):
+    with pytest.raises(TypeError, match=r"kind must be a class of events, got .*; pass resilient_ml\.events"):
         trace.of(kind)
     with pytest.raises(TypeError, match="kind must be a class of events"):
         trace.expect_order(kind)

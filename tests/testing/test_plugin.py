@@ -1,6 +1,6 @@
 """The pytest plugin, in sessions of its own: what a test that uses it sees, and what a failing one shows."""
 
-import numpy  # noqa: F401 - sessions in this process must not import it anew, which it cannot bear
+import numpy as np  # noqa: F401 - sessions in this process must not import it anew, which it cannot bear
 import pytest
 
 import resilient_ml.testing.injector  # noqa: F401 - the same

@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from typing import NoReturn
 
 from .subject import REST, Guard, Subject, clock_now
 from .verdicts import BrokenPromise
@@ -71,9 +72,7 @@ def in_child(tell: Callable[[], str]) -> str | None:
     with warnings.catch_warnings():
         # That this process has threads, and that the child may deadlock, is what is looked at.
         warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        _tell_and_end(tell, writing)
+        child = os.fork() or _tell_and_end(tell, writing)
     os.close(writing)
     with clock_now().hold(), open(reading, encoding="utf-8") as pipe:
         told = pipe.read()
@@ -81,7 +80,7 @@ def in_child(tell: Callable[[], str]) -> str | None:
     return told or None
 
 
-def _tell_and_end(tell: Callable[[], str], writing: int) -> None:
+def _tell_and_end(tell: Callable[[], str], writing: int) -> NoReturn:
     """In the child: say it, and end without running what the parent has yet to run."""
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)

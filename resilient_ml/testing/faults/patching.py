@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import inspect
 from collections.abc import Iterator
@@ -92,9 +93,16 @@ def _struck(plan: FaultPlan, owner: Any, name: str, told: str, colour: Colour | 
         return staticmethod(plan.inject(value.__func__, name=told, colour=colour))
     if isinstance(value, classmethod):
         return classmethod(plan.inject_method(value.__func__, name=told, colour=colour, own=1))
-    if hasattr(type(value), "__get__"):  # it is given the instance first
+    if _takes_instance(value):
         return plan.inject_method(value, name=told, colour=colour, own=1)
     return staticmethod(plan.inject(value, name=told, colour=colour))
+
+
+def _takes_instance(value: object) -> bool:
+    """Whether an attribute of a class is given the instance first; a partial is not, whatever it looks like."""
+    if isinstance(value, functools.partial):
+        return False
+    return inspect.isfunction(value) or inspect.ismethoddescriptor(value)
 
 
 def _put(owner: Any, name: str, value: Any, undo: contextlib.ExitStack) -> None:
