@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -37,6 +38,7 @@ class FaultInjector:
             "scale", scale, zero=True, remedy="pass what probabilities are multiplied by, 0 for no faults"
         )
         self.plans: list[FaultPlan] = []
+        self._began: list[float] = []
         self._always: tuple[Fault, ...] = ()
         self._undo = contextlib.ExitStack()
 
@@ -49,10 +51,12 @@ class FaultInjector:
             ) from None
 
     def plan(self, *faults: Fault, seed: int | None = None) -> FaultPlan:
-        """A plan of these faults, scaled, with a seed of its own drawn from this test's."""
+        """A plan of these faults, scaled, with a seed of its own drawn from this test's; it begins now."""
         own = self.seed + len(self.plans) if seed is None else seed
         made = FaultPlan(*faults, seed=own).scaled(self.scale)
+        made.start()
         self.plans.append(made)
+        self._began.append(time.monotonic())
         self._undo.callback(made.release)
         return made
 
@@ -79,9 +83,12 @@ class FaultInjector:
     @property
     def history(self) -> tuple[Injected, ...]:
         """What struck so far, of all plans, in the order of time."""
-        return tuple(
-            sorted((one for plan in self.plans for one in plan.history), key=lambda injected: injected.at)
+        told = (
+            (began + struck.at, struck)
+            for plan, began in zip(self.plans, self._began, strict=True)
+            for struck in plan.history
         )
+        return tuple(struck for _, struck in sorted(told, key=lambda one: one[0]))
 
     def __enter__(self) -> Self:
         self._undo.callback(random.setstate, random.getstate())
