@@ -146,7 +146,8 @@ class ClientThreads:
         """Give up on requests that have taken too long; the seconds until the next one may have."""
         now = time.monotonic()
         for number, started in list(self._in_flight.items()):
-            if now - started >= self._patience:
+            # As the wait below reckons: `now - started` may round to just below the patience for ever.
+            if started + self._patience <= now:
                 self._give_up(number, now)
         return min(self._in_flight.copy().values(), default=now) + self._patience - now
 

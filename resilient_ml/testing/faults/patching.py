@@ -99,7 +99,7 @@ def _struck(plan: FaultPlan, owner: Any, name: str, told: str, colour: Colour | 
 
 
 def _takes_instance(value: object) -> bool:
-    """Whether an attribute of a class is given the instance first; a partial is not, whatever it looks like."""
+    """Whether an attribute of a class is given the instance first: a partial is not."""
     if isinstance(value, functools.partial):
         return False
     return inspect.isfunction(value) or inspect.ismethoddescriptor(value)
