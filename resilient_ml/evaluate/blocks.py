@@ -55,9 +55,9 @@ class Blocks:
     def __init__(
         self, requests: int, *, seed: int, resamples: int = 1999, strata: Whole | None = None
     ) -> None:
-        self.requests = requests
-        self.seed = seed
-        self.resamples = resamples
+        self.requests: int = requests
+        self.seed: int = seed
+        self.resamples: int = resamples
         of = np.zeros(requests, dtype=np.intp) if strata is None else np.asarray(strata)
         lengths = {int(one): math.isqrt(int(np.sum(of == one)) - 1) + 1 for one in np.unique(of)}
         edges = [0, *(np.flatnonzero(np.diff(of)) + 1).tolist(), requests]

@@ -46,9 +46,11 @@ class ClientTasks:
         self._settled = settled
         self._release = release
         self._settle_seconds = settle_seconds
-        self.replies = [Reply(number, request, 0.0) for number, request in enumerate(traffic.requests)]
-        self.began = 0.0
-        self.tasks_left = 0
+        self.replies: list[Reply] = [
+            Reply(number, request, 0.0) for number, request in enumerate(traffic.requests)
+        ]
+        self.began: float = 0.0
+        self.tasks_left: int = 0
 
     async def run(self) -> list[Reply]:
         """Serve everything; returns once each request has its reply."""

@@ -59,8 +59,10 @@ class ClientThreads:
         self._all_settled = threading.Event()
         self._stopped = False
         self._error: BaseException | None = None
-        self.replies = [Reply(number, request, 0.0) for number, request in enumerate(traffic.requests)]
-        self.began = 0.0
+        self.replies: list[Reply] = [
+            Reply(number, request, 0.0) for number, request in enumerate(traffic.requests)
+        ]
+        self.began: float = 0.0
 
     def run(self) -> list[Reply]:
         """Serve everything; returns once each request has its reply.

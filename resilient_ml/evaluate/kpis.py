@@ -75,11 +75,11 @@ class KPI:
             raise ValueError(
                 f"better must be 'higher' or 'lower', got {_checks.shown(better)}; say which is better"
             )
-        self.name = name
+        self.name: str = name
         self.better: Better = better
-        self.unit = unit
-        self.text = text or name.replace("_", " ")
-        self.per_request = _checks.function(
+        self.unit: str = unit
+        self.text: str = text or name.replace("_", " ")
+        self.per_request: Callable[[Reply], Any] = _checks.function(
             "per_request", per_request, remedy="pass a function of one reply that returns a number"
         )
         self._total = total

@@ -218,8 +218,8 @@ class ObjectivesMissed(AssertionError):
         lines = [f"{len(missed)} of {total} objectives missed:"]
         lines += [f"  {finding.objective.text}: {finding.text}" for finding in missed]
         super().__init__("\n".join(lines))
-        self.missed = tuple(missed)
-        self.total = total
+        self.missed: tuple[Finding, ...] = tuple(missed)
+        self.total: int = total
 
     def __reduce__(self) -> tuple[type[ObjectivesMissed], tuple[tuple[Finding, ...], int]]:
         return type(self), (self.missed, self.total)

@@ -99,7 +99,7 @@ class Replies(Sequence[Reply]):
 
     def __init__(self, rows: Sequence[Reply], seconds: float) -> None:
         self._rows = rows
-        self.seconds = seconds
+        self.seconds: float = seconds
 
     @overload
     def __getitem__(self, index: int) -> Reply: ...

@@ -28,10 +28,10 @@ class Ticket:
     __slots__ = ("attempts", "degraded", "number", "watch")
 
     def __init__(self, number: int, watch: Watch) -> None:
-        self.number = number
-        self.watch = watch
-        self.attempts = 0
-        self.degraded = False
+        self.number: int = number
+        self.watch: Watch = watch
+        self.attempts: int = 0
+        self.degraded: bool = False
 
 
 CURRENT: ContextVar[Ticket | None] = ContextVar("resilient_ml_request", default=None)

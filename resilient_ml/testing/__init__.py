@@ -1,10 +1,14 @@
 """What tests and benchmarks of guarded code are written with: virtual time, faults, simulation, proof."""
 
+from typing import TYPE_CHECKING, Any
+
 from .clock import VirtualClock
+from .ending import VirtualTimeOver, VirtualTimeStuck
 from .event_trace import EventTrace
-from .injector import FaultInjector
-from .turns import VirtualTimeOver, VirtualTimeStuck
 from .virtual_time import virtual_time
+
+if TYPE_CHECKING:
+    from .injector import FaultInjector
 
 __all__ = [
     "EventTrace",
@@ -14,3 +18,12 @@ __all__ = [
     "VirtualTimeStuck",
     "virtual_time",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Every run of pytest loads this package, and few need the faults, which take numpy.
+    if name == "FaultInjector":
+        from .injector import FaultInjector
+
+        return FaultInjector
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -22,17 +22,21 @@ class Sleepers:
         self._seen[native_id] = (sleep, looks + 1 if sleep and sleep == before else 0)
 
     def sleeps(self, native_id: int) -> bool:
-        """Whether it has slept through the last few looks, without a moment's work."""
-        return self._seen.get(native_id, ("", 0))[1] >= LOOKS
+        """Whether it has slept through the last few looks, without a moment's work, and sleeps still."""
+        sleep, looks = self._seen.get(native_id, ("", 0))
+        return looks >= LOOKS and _sleep_of(native_id) == sleep
 
 
 def _sleep_of(native_id: int) -> str:
-    """A text that is the same for as long as the thread stays in one sleep; empty while it runs."""
+    """A text that is the same for as long as the thread stays in one sleep; empty while it runs.
+
+    Empty, too, where the system does not count how often a thread was woken: then two sleeps look like one.
+    """
     try:
         status = Path(f"/proc/self/task/{native_id}/status").read_text("ascii", "replace")
     except OSError:
         return ""
     facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    if not facts.get("State", "R").startswith("S"):
+    if not facts.get("State", "R").startswith("S") or "voluntary_ctxt_switches" not in facts:
         return ""
-    return facts.get("voluntary_ctxt_switches", "") + "/" + facts.get("nonvoluntary_ctxt_switches", "")
+    return facts["voluntary_ctxt_switches"] + "/" + facts.get("nonvoluntary_ctxt_switches", "")

@@ -42,10 +42,15 @@ class VirtualClock(Turns):
         return self._now + self._offset
 
     def sleep(self, seconds: float) -> None:
-        """Wait *seconds*; the others run meanwhile. ``time.sleep`` comes here."""
-        if seconds < 0:
-            raise ValueError("sleep length must be non-negative")
-        self.wait(_never, self._now + seconds)
+        """Wait *seconds*; the others run meanwhile. ``time.sleep`` comes here.
+
+        Raises:
+            ValueError: *seconds* is negative or not a number.
+            RuntimeError: This thread does not wait on this clock.
+        """
+        if not seconds >= 0:
+            raise ValueError(f"sleep length must be non-negative, got {seconds!r}")
+        self.wait(None, self._now + float(seconds))
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward by *seconds* at once: whoever waits for an instant in between is late."""
@@ -76,7 +81,3 @@ class VirtualClock(Turns):
         finally:
             with self._mutex:
                 self._holds -= 1
-
-
-def _never() -> bool:
-    return False

@@ -23,7 +23,12 @@ _real_loop_time = asyncio.BaseEventLoop.time
 def loop_time(loop: asyncio.BaseEventLoop) -> float:
     """``loop.time()``."""
     clock = governing()
-    return _real_loop_time(loop) if clock is None else clock.now()
+    if clock is None:
+        return _real_loop_time(loop)
+    now = clock.now()
+    # A loop takes what is due before now plus its resolution, which late in time is lost in rounding.
+    loop._clock_resolution = max(loop._clock_resolution, math.ulp(now))  # type: ignore[attr-defined]
+    return now
 
 
 def _next_timer(selector: Any, now: float, timeout: float | None) -> float:
@@ -33,10 +38,7 @@ def _next_timer(selector: Any, now: float, timeout: float | None) -> float:
     """
     loop: Any = asyncio._get_running_loop()
     if loop is not None and getattr(loop, "_selector", None) is selector:
-        timers = (handle.when() for handle in loop._scheduled if not handle.cancelled())
-        when = min(timers, default=math.inf)
-        # A loop takes what is due before now plus its resolution, which late in time is lost in rounding.
-        return when if when + loop._clock_resolution > when else math.nextafter(when, math.inf)
+        return float(loop._scheduled[0].when()) if loop._scheduled else math.inf  # a heap
     return math.inf if timeout is None else now + timeout
 
 
@@ -101,7 +103,7 @@ def trio_replacements(seed: int) -> list[tuple[Any, str, Any]]:
         if clock is None or timeout <= 0 or found:
             return found
 
-        # Trio asks for what is left of its next deadline and waits that long, a day at most, or if it has none.
+        # Trio asks for what is left of its next deadline and waits that long; for a day if it has none.
         deadline = asked.get(io_manager, math.inf)
         if min(max(0, deadline - clock.now()), _run._MAX_TIMEOUT) == timeout:
             until = deadline

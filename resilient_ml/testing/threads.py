@@ -6,10 +6,14 @@ import math
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from .clock import VirtualClock
-from .governing import governing, real_time
+from .ending import is_the_end
+from .governing import governing
+
+MOMENT: Final = 1.0
+"""For how long, in real time, a thread that has done its work may take to end, with the turn kept for it."""
 
 _real_start = threading.Thread.start
 _real_join = threading.Thread.join
@@ -26,7 +30,7 @@ def clock_of(thread: threading.Thread) -> VirtualClock | None:
 def start(thread: threading.Thread) -> None:
     """``Thread.start``: a thread that a governed one starts is governed too."""
     clock = governing()
-    if clock is None:
+    if clock is None or thread.ident is not None:  # one that was started before is refused
         _real_start(thread)
         return
     run = thread.run
@@ -35,6 +39,10 @@ def start(thread: threading.Thread) -> None:
     def whole() -> None:
         try:
             run()
+        except BaseException as error:  # noqa: BLE001 - shown as threading shows it
+            if not is_the_end(error):
+                # In its turn; the thread itself would do it when it has none any more.
+                thread._invoke_excepthook(thread)  # type: ignore[attr-defined]
         finally:
             _ended.add(thread)  # before the turn is handed on: whoever joins it can go on
 
@@ -45,7 +53,7 @@ def start(thread: threading.Thread) -> None:
     thread.run = governed_run  # type: ignore[method-assign]
     _governed[thread] = clock
     try:
-        with real_time(), clock.keep_turn():  # it only waits for the system to have made the thread
+        with clock.outside():  # it only waits for the system to have made the thread
             _real_start(thread)
     except BaseException:
         thread.__dict__.pop("run", None)
@@ -61,7 +69,9 @@ def join(thread: threading.Thread, timeout: float | None = None) -> None:
         return
     until = math.inf if timeout is None else clock.now() + max(timeout, 0)
     if clock.wait(lambda: thread in _ended or not thread.is_alive(), until):
-        _real_join(thread)
+        with clock.outside():
+            _real_join(thread, MOMENT)
+        _real_join(thread)  # a finalizer of what is local to it may wait for somebody's turn
 
 
 REPLACED: tuple[tuple[Any, str, Callable[..., Any]], ...] = (

@@ -14,6 +14,9 @@ What a thread waits for in other ways, such as a lock made before virtual time b
 cannot see. A watchdog looks at the system instead: a thread that has slept in the kernel for a while has gone
 *astray*, its turn goes to the others, and time stands still whenever one that went astray runs again.
 
+At the end whoever still waits is told so by an error, :class:`VirtualTimeOver`. What it does while that error
+passes through it, in ``finally`` blocks say, may wait as ever.
+
 The scheme is trio's ``MockClock`` (N. J. Smith, 2017) widened to threads.
 """
 
@@ -28,28 +31,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
 
 from .._forks import survive_forks
 from ._kernel import Sleepers
-
-LOOK_SECONDS: Final = 0.005
-"""How often, in real time, the watchdog looks."""
+from .ending import VirtualTimeOver, VirtualTimeStuck, is_the_end
+from .quiet_lock import QuietLock
+from .watchdog import Watchdog
 
 _real_sleep = time.sleep
 _real_monotonic = time.monotonic
-_real_rlock = threading.RLock
-
-
-class VirtualTimeOver(BaseException):
-    """Raised in a thread that still waits when virtual time ends, so that it ends too.
-
-    Not an ``Exception``: code that handles errors must not survive by it.
-    """
-
-
-class VirtualTimeStuck(RuntimeError):
-    """Every thread waits, no timer is set, and nothing has happened for a while of real time."""
 
 
 @dataclass(eq=False, slots=True)
@@ -57,9 +47,10 @@ class _Waiter:
     """One thread that waits for its turn."""
 
     ident: int
-    ready: Callable[[], bool]
+    ready: Callable[[], bool] | None
     until: float
     number: int
+    ending: bool = False
     go: _thread.LockType = field(default_factory=_thread.allocate_lock)
     came: bool = False
     error: BaseException | None = None
@@ -76,83 +67,100 @@ class Turns:
     def __init__(self, now: float, stuck_seconds: float) -> None:
         self._now = now
         self._stuck_seconds = stuck_seconds
-        self._mutex = threading.RLock()
+        self._mutex = QuietLock()
         self._numbers = itertools.count()
         self._owner = threading.get_ident()
         self._holder: int | None = self._owner
         self._governed = {self._owner: threading.get_native_id()}
+        self._outside: set[int] = set()
         self._waiters: list[_Waiter] = []
         self._astray: set[int] = set()
-        self._kept: int | None = None
         self._sleepers = Sleepers()
         self._holds = 0
         self._over = False
-        self._watched = False
-        self._last_turn = _real_monotonic()
+        self._watchdog: Watchdog | None = None
+        self._idle_since: float | None = None
         survive_forks(self)
 
     def governs(self, ident: int) -> bool:
         """Whether the thread *ident* waits on this clock."""
-        return ident in self._governed
+        return ident in self._governed and ident not in self._outside
 
-    def wait(self, ready: Callable[[], bool], until: float, *, last: bool = False) -> bool:
+    @contextlib.contextmanager
+    def outside(self) -> Iterator[None]:
+        """The current thread keeps its turn in this block and waits in real time, for a moment only."""
+        ident = threading.get_ident()
+        self._outside.add(ident)
+        try:
+            yield
+        finally:
+            self._outside.discard(ident)
+
+    def wait(self, ready: Callable[[], bool] | None, until: float, *, last: bool = False) -> bool:
         """Hand the turn on until *ready* or the instant *until*; whether it was ready.
 
-        *ready* is called by whichever thread hands the turn on, and may take what it waits for.
+        *ready* is called by whichever thread hands the turn on. It may be true once and not again when this
+        thread runs: one that went astray has come in between.
 
         Args:
-            ready: Whether the wait is over; cheap, and never waits itself.
+            ready: Whether the wait is over; cheap, and never waits itself. None: only *until* ends it.
             until: The instant it ends by at the latest; ``inf`` for never.
             last: Whether every other waiter that could go on goes first.
 
         Raises:
             VirtualTimeOver: Virtual time has ended meanwhile.
             VirtualTimeStuck: Nothing can end this wait, nor any other's.
+            RuntimeError: This thread does not take turns on this clock.
         """
-        waiter = self._queue(threading.get_ident(), ready, until, last=last)
-        if not waiter.go.acquire(blocking=False):
-            self._watch()
-            try:
+        ident = threading.get_ident()
+        if ident not in self._governed:
+            raise RuntimeError(
+                f"thread {threading.current_thread().name!r} cannot wait on this clock; "
+                "start it in the block of virtual_time(), and wait while that lasts"
+            )
+        waiter = self._waiter(ident, ready, until, last=last)
+        waiter.ending = self._over and is_the_end(sys.exception())
+        try:
+            self._queue(waiter)
+            if not waiter.go.acquire(blocking=False):
+                self._watch()
                 waiter.go.acquire()
-            except BaseException:  # an interrupt: this thread runs on, whoever has the turn
-                with self._mutex:
-                    self._astray.add(waiter.ident)
-                    if waiter in self._waiters:
-                        self._waiters.remove(waiter)
-                raise
-        if waiter.error is not None:
-            raise waiter.error
-        return waiter.came
+        except BaseException:  # an interrupt: this thread runs on, whoever has the turn
+            with self._mutex:
+                self._astray.add(ident)
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
+            raise
+        error, waiter.error = waiter.error, None
+        if error is None:
+            return waiter.came
+        try:
+            raise error
+        finally:
+            del error  # the traceback holds this frame: the frame must not hold the error
 
-    def _queue(self, ident: int, ready: Callable[[], bool], until: float, *, last: bool) -> _Waiter:
+    def _waiter(
+        self, ident: int, ready: Callable[[], bool] | None, until: float, *, last: bool = False
+    ) -> _Waiter:
+        waiter = _Waiter(ident, ready, until, next(self._numbers) + (1 << 60 if last else 0))
+        waiter.go.acquire()
+        return waiter
+
+    def _queue(self, waiter: _Waiter) -> None:
         with self._mutex:
-            waiter = self._waiter(ident, ready, until, last=last)
-            self._astray.discard(ident)
-            if self._holder == ident:
+            self._waiters.append(waiter)
+            self._astray.discard(waiter.ident)
+            if self._holder == waiter.ident:
                 self._holder = None
             self._hand_on()
-        return waiter
-
-    def _waiter(self, ident: int, ready: Callable[[], bool], until: float, *, last: bool = False) -> _Waiter:
-        number = next(self._numbers)
-        waiter = _Waiter(ident, ready, until, number + (1 << 60 if last else 0))
-        waiter.go.acquire()
-        self._waiters.append(waiter)
-        return waiter
 
     def expect(self) -> _Waiter:
         """A turn for a thread that is about to be started; it goes on from here in the order of starts."""
+        expected = self._waiter(0, _at_once, math.inf)
         with self._mutex:
-            return self._waiter(0, lambda: True, math.inf)
-
-    @contextlib.contextmanager
-    def keep_turn(self) -> Iterator[None]:
-        """The turn stays here, however long the system takes: it is about to start a thread, say."""
-        self._kept = threading.get_ident()
-        try:
-            yield
-        finally:
-            self._kept = None
+            self._waiters.append(expected)
+        self._watch()  # whoever starts it may wait for it in a way that the clock cannot see
+        return expected
 
     def forget(self, expected: _Waiter) -> None:
         """The thread could not be started."""
@@ -170,13 +178,10 @@ class Turns:
                 self._holder = ident
         try:
             expected.go.acquire()
-            if not self._over:
-                run()
-        except VirtualTimeOver:
-            pass
+            run()
         finally:
             with self._mutex:
-                del self._governed[ident]
+                self._governed.pop(ident, None)  # gone already, if virtual time ended without it
                 self._astray.discard(ident)
                 if self._holder == ident:
                     self._holder = None
@@ -187,7 +192,7 @@ class Turns:
         if self._holder is not None or not self._waiters:
             return
         # In the order in which their time came; for whom it has not, that is now.
-        for waiter in sorted(self._waiters, key=lambda one: (min(one.until, self._now), one.number)):
+        for waiter in sorted(self._candidates(), key=lambda one: (min(one.until, self._now), one.number)):
             if self._can_go(waiter):
                 self._give(waiter)
                 return
@@ -196,58 +201,68 @@ class Turns:
             if nearest.until < math.inf:
                 self._now = nearest.until
                 self._give(nearest)
+                return
+        if self._idle_since is None:
+            self._idle_since = _real_monotonic()
+
+    def _candidates(self) -> list[_Waiter]:
+        if self._over:
+            return self._waiters
+        now = self._now
+        return [one for one in self._waiters if one.ready is not None or one.until <= now]
 
     def _can_go(self, waiter: _Waiter) -> bool:
-        waiter.came = waiter.ready()
+        try:
+            waiter.came = waiter.ready is not None and waiter.ready()
+        except Exception as error:  # noqa: BLE001 - raised in the thread that waits
+            waiter.error = error
+            return True
         if waiter.came or waiter.until <= self._now:
             return True
-        if self._over:
-            waiter.error = VirtualTimeOver("virtual time is over")
-        return self._over
+        if not self._over or waiter.ending:
+            return False
+        waiter.error = VirtualTimeOver("virtual time is over")
+        return True
 
     def _give(self, waiter: _Waiter) -> None:
         self._waiters.remove(waiter)
         self._holder = waiter.ident
-        self._last_turn = _real_monotonic()
+        self._idle_since = None
         waiter.go.release()
 
     # -- what the clock cannot see --------------------------------------------------------------------------
 
     def _watch(self) -> None:
         with self._mutex:
-            if not self._watched:
-                self._watched = True
-                _thread.start_new_thread(self._keep_watch, ())
-
-    def _keep_watch(self) -> None:
-        while self._watched:
-            _real_sleep(LOOK_SECONDS)
-            with self._mutex:
-                self._look()
+            if self._watchdog is None:
+                self._watchdog = Watchdog(self._look)
 
     def _look(self) -> None:
         """Take the turn from who sleeps in the kernel; see whether who went astray runs again."""
-        holder = self._holder
-        for ident in {*self._astray, *((holder,) if holder in self._governed else ())}:
-            self._sleepers.look(self._governed[ident])
-        if holder in self._governed and self._waiters and holder != self._kept and self._sleeps(holder):
-            self._astray.add(holder)
-            self._holder = None
-        self._hand_on()
-        if self._holder is None and self._waiters and not self._holds:
-            self._complain_if_stuck()
+        with self._mutex:
+            holder = self._holder
+            seen = holder if holder in self._governed and holder not in self._outside else None
+            for ident in {*self._astray, *(() if seen is None else (seen,))}:
+                self._sleepers.look(self._governed[ident])
+            if seen is not None and self._waiters and self._sleeps(seen):
+                self._astray.add(seen)
+                self._holder = None
+            self._hand_on()
+            if self._holder is None and self._waiters and not self._holds:
+                self._complain_if_stuck()
 
     def _sleeps(self, ident: int) -> bool:
-        return self._sleepers.sleeps(self._governed[ident])
+        return ident not in self._outside and self._sleepers.sleeps(self._governed[ident])
 
     def _astray_runs(self) -> bool:
         return not all(self._sleeps(ident) for ident in self._astray)
 
     def _complain_if_stuck(self) -> None:
-        if _real_monotonic() - self._last_turn < self._stuck_seconds:
-            return
-        first = next((waiter for waiter in self._waiters if waiter.ident == self._owner), None)
-        if first is not None:
+        if self._astray_runs() or self._idle_since is None:
+            self._idle_since = None
+        elif _real_monotonic() - self._idle_since >= self._stuck_seconds:
+            # Who began, if it can be told: it may be astray for ever.
+            first = min(self._waiters, key=lambda one: (one.ident != self._owner, one.number))
             first.error = VirtualTimeStuck(
                 f"every thread has waited for {self._stuck_seconds:g} s of real time and no timer is set: "
                 f"{self._whereabouts()}; let one of them set what the others wait for, or, if that comes "
@@ -261,7 +276,7 @@ class Turns:
         places = []
         for ident in self._governed:
             frame = frames.get(ident)
-            while frame is not None and (frame.f_globals.get("__name__") or "").startswith(_OURS):
+            while frame is not None and (frame.f_globals.get("__name__") or "").partition(".")[0] in _OURS:
                 frame = frame.f_back
             if frame is not None:
                 where = f"{frame.f_code.co_name} ({frame.f_code.co_filename}:{frame.f_lineno})"
@@ -287,22 +302,37 @@ class Turns:
                 self._hand_on()
                 others = set(self._governed) - {own}
                 blind = [ident for ident in others & self._astray if self._sleeps(ident)]
-            if (len(blind) == len(others) and not self._waiters) or _real_monotonic() > limit:
-                break
+                if (len(blind) == len(others) and not self._waiters) or _real_monotonic() > limit:
+                    self._let_go()
+                    break
             _real_sleep(0.0005)
-        self._watched = False
+        if self._watchdog is not None:
+            self._watchdog.stop()
         return tuple(thread.name for thread in threading.enumerate() if thread.ident in others)
+
+    def _let_go(self) -> None:
+        """Whoever is left is on its own, in real time."""
+        self._governed = {}
+        self._astray = set()
+        for waiter in self._waiters:
+            waiter.error = VirtualTimeOver("virtual time is over")
+            waiter.go.release()
+        self._waiters = []
 
     def after_fork(self) -> None:
         """Of the threads only the one that forked is in this process."""
         ident = threading.get_ident()
-        self._mutex = _real_rlock()  # not virtual time's, which waits by it
+        self._mutex = QuietLock()
         self._waiters = []
         self._astray = set()
-        self._watched = False
+        self._watchdog = None
         self._owner = ident
         self._governed = {ident: threading.get_native_id()} if ident in self._governed else {}
         self._holder = ident if self._governed else None
 
 
-_OURS = ("threading", "queue", "selectors", "asyncio", "trio", "resilient_ml")
+def _at_once() -> bool:
+    return True
+
+
+_OURS = {"anyio", "asyncio", "concurrent", "queue", "resilient_ml", "selectors", "threading", "trio"}

@@ -26,7 +26,7 @@ _EVERYWHERE: dict[Callable[..., Any], Callable[..., Any]] = {
     threading.Lock: locks.VirtualLock,
     threading.RLock: locks.virtual_rlock,
     _thread.allocate_lock: locks.VirtualLock,
-    queue.SimpleQueue: vars(queue)["_PySimpleQueue"],  # the same in Python, on threading's locks
+    queue.SimpleQueue: locks.VirtualSimpleQueue,
 }
 """What is replaced in every module that has it under any name, ``from time import sleep`` included."""
 
@@ -109,18 +109,34 @@ def _replace_all(undo: contextlib.ExitStack, seed: int) -> None:
         own = vars(owner) if isinstance(owner, type) else {name: getattr(owner, name)}
         undo.callback(setattr, owner, name, own[name])
         setattr(owner, name, new)
-    for names, name, old, new in list(_everywhere()):
+    undo.callback(_put_back_where_imported_since, frozenset(sys.modules))
+    for names, name, old, new in list(_occurrences(_EVERYWHERE, frozenset())):
         names[name] = new
-        undo.callback(names.__setitem__, name, old)
+        undo.callback(_put_back, names, name, old, new)
 
 
-def _everywhere() -> Iterator[tuple[dict[str, Any], str, Any, Any]]:
-    by_identity = {id(real): (real, virtual) for real, virtual in _EVERYWHERE.items()}
+def _put_back(names: dict[str, Any], name: str, old: Any, new: Any) -> None:
+    if names.get(name) is new:  # not what the block itself has put there
+        names[name] = old
+
+
+def _put_back_where_imported_since(before: frozenset[str]) -> None:
+    real = {virtual: real for real, virtual in reversed(_EVERYWHERE.items())}
+    for names, name, _, old in list(_occurrences(real, before)):
+        names[name] = old
+
+
+def _occurrences(
+    replaced: dict[Callable[..., Any], Callable[..., Any]], but: frozenset[str]
+) -> Iterator[tuple[dict[str, Any], str, Any, Any]]:
+    """Where modules, *but* those, hold what is to be *replaced*: names, name, it, and what replaces it."""
+    by_identity = {id(old): (old, new) for old, new in replaced.items()}
     for module_name, module in list(sys.modules.items()):
-        if module_name.partition(".")[0] in _LEFT_ALONE and module_name != "resilient_ml._drivers.blocking":
+        if module_name in but or module_name.partition(".")[0] in _LEFT_ALONE:
             continue
-        names = getattr(module, "__dict__", None)
-        if not isinstance(names, dict):
+        try:
+            names = object.__getattribute__(module, "__dict__")  # a lazy module stays unloaded
+        except AttributeError:
             continue
         for name, value in list(names.items()):
             found = by_identity.get(id(value))

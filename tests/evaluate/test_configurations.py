@@ -64,7 +64,7 @@ def test_policies_are_used_as_new_and_yours_stay_as_they_are():
 
 def test_an_order_that_was_complained_about_is_not_complained_about_again():
     with pytest.warns(PolicyOrderWarning):
-        pipeline = Pipeline(Retry(), Fallback(7))
+        pipeline = Pipeline(CircuitBreaker(), Fallback(7))
     assert made(pipeline).policies
 
 

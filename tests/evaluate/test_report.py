@@ -109,7 +109,7 @@ def test_the_same_evaluation_gives_the_same_page(evaluation):
 
 def test_a_page_of_one_configuration_without_faults():
     alone = evaluate(
-        sell, {"naked": None}, workload=Workload.constant([1], rate=10.0, count=20), healthy=False
+        sell, {"naked": None}, workload=Workload.constant([1], rate=1000.0, count=20), healthy=False
     )
     found = " ".join(" ".join(Page(alone.to_html()).text).split())
     assert "Objectives" not in found

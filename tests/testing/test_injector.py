@@ -110,3 +110,10 @@ def test_nonsense_is_refused(seed, scale, text):
 def test_a_fault_that_there_is_not_is_told():
     with pytest.raises(AttributeError, match=r"there is no fault 'gremlin'; .*CATALOGUE names them all"):
         FaultInjector(0).gremlin  # noqa: B018
+
+
+def test_the_package_has_no_other_names():
+    import resilient_ml.testing
+
+    with pytest.raises(AttributeError, match=r"'resilient_ml\.testing' has no attribute 'gremlin'"):
+        resilient_ml.testing.gremlin  # noqa: B018

@@ -36,9 +36,7 @@ async def _cancelled_on_asyncio(scene: Scene, step: int, *, twice: bool) -> End:
 
     def ask() -> None:
         nonlocal asked
-        if not task.done():
-            asked += 1
-            task.cancel()
+        asked += task.cancel()
 
     def cancel() -> None:
         ask()

@@ -8,7 +8,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from typing import NoReturn
 
 from .subject import REST, Guard, Subject, clock_now
 from .verdicts import BrokenPromise
@@ -49,7 +48,7 @@ def forks(subject: Subject, world: World) -> None:
 
 def _expect_room(subject: Subject, world: World, guard: Guard, when: str) -> None:
     wanted = subject.fresh_crowd(world)
-    told = in_child(lambda: _fares(subject, world, guard))
+    told = in_child(lambda: fares(subject, world, guard))
     if told is None:
         raise BrokenPromise(f"a child that was forked {when} waits for ever", _REMEDY)
     if told != str(wanted):
@@ -59,7 +58,8 @@ def _expect_room(subject: Subject, world: World, guard: Guard, when: str) -> Non
         )
 
 
-def _fares(subject: Subject, world: World, guard: Guard) -> str:
+def fares(subject: Subject, world: World, guard: Guard) -> str:
+    """How a crowd fares, in words, or what it fails with."""
     try:
         return str(subject.crowd(world, guard))
     except Exception as error:
@@ -72,7 +72,7 @@ def in_child(tell: Callable[[], str]) -> str | None:
     with warnings.catch_warnings():
         # That this process has threads, and that the child may deadlock, is what is looked at.
         warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork() or _tell_and_end(tell, writing)
+        child = os.fork() or tell_and_end(tell, writing)
     os.close(writing)
     with clock_now().hold(), open(reading, encoding="utf-8") as pipe:
         told = pipe.read()
@@ -80,11 +80,12 @@ def in_child(tell: Callable[[], str]) -> str | None:
     return told or None
 
 
-def _tell_and_end(tell: Callable[[], str], writing: int) -> NoReturn:
-    """In the child: say it, and end without running what the parent has yet to run."""
+def tell_and_end(tell: Callable[[], str], writing: int) -> int:
+    """In the child: say it, and end at once, without running what the parent has yet to run."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(PATIENCE)
     try:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(PATIENCE)
         os.write(writing, tell().encode())
     finally:
-        os._exit(0)
+        signal.raise_signal(signal.SIGKILL)  # not even what a tool does at os._exit()
+    return 0

@@ -12,11 +12,7 @@ from typing import Any
 from .scenes import Scene, contention, meddled, play_out
 from .subject import REST, Crowd, Guard, Subject, clock_now
 from .verdicts import BrokenPromise
-from .worlds import End, World
-
-
-class Interrupt(BaseException):
-    """Marks the interrupts that are made here, which are told from those that the user makes."""
+from .worlds import End, Interrupt, World
 
 
 def _ours(kind: type[BaseException]) -> type[BaseException]:
@@ -113,8 +109,7 @@ def _at_wait(subject: Subject, world: World, step: int, rivals: int, allowed: Cr
 
     def interrupted() -> Any:
         with _interrupt_at(step, struck):
-            answer = world.take(failing())
-        return [answer] if world.colour.streams else answer
+            return world.retake(failing())
 
     calls = [subject.answers_for(world, guard)] * rivals
     ends = world.ends([*calls, interrupted])

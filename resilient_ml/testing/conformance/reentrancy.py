@@ -124,8 +124,7 @@ def _from_every_line(subject: Subject, world: World) -> None:
 
         def traced(outer: Callable[[], Any] = outer, again: _Again = again) -> Any:
             with each_line(again):
-                answer = world.take(outer())
-            return [answer] if world.colour.streams else answer
+                return world.retake(outer())
 
         ends = [world.end(traced), *again.ends]
         _judge(subject, world, guard, ends, "a signal handler, in the middle of the policy's code")

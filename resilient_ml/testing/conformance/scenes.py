@@ -18,7 +18,7 @@ from .subject import CROWD, REST, Crowd, Guard, Subject
 from .verdicts import BrokenPromise
 from .worlds import End, World
 
-_MOST_STEPS = 200
+_NEVER = 0
 
 _GIVE_BACK = "give back in a finally block whatever the call took, a place in a queue and a seat included"
 
@@ -152,9 +152,11 @@ def play_out(
 ) -> None:
     """Meddle with a call at every await, in every scene, and *judge* what became of it."""
     for fails in (False, True):
-        control = _played(subject, world, drive, _MOST_STEPS, fails=fails, rivals=0)
+        control = _played(subject, world, drive, _NEVER, fails=fails, rivals=0)
         for rivals in contention(subject, world):
-            for step in range(1, _MOST_STEPS):
+            step = 0
+            while True:
+                step += 1
                 scene = _played(subject, world, drive, step, fails=fails, rivals=rivals)
                 if scene.struck is None:
                     break

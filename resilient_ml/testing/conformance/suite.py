@@ -9,7 +9,7 @@ from typing import Any
 
 from ... import _checks
 from ..._colour import Colour
-from ..turns import VirtualTimeStuck
+from ..ending import VirtualTimeStuck
 from . import (
     answers,
     cancellation,
@@ -28,7 +28,7 @@ from . import (
 )
 from .subject import Make, Subject, time_to_check
 from .verdicts import BrokenPromise, ConformanceError, Refused, Report, Status, Verdict
-from .worlds import Hung, World, worlds
+from .worlds import Hung, Interrupt, World, worlds
 
 _EVERY = tuple(Colour)
 _ASYNC = (Colour.ASYNC_CALL, Colour.ASYNC_STREAM)
@@ -125,7 +125,7 @@ class Check:
             except (Hung, VirtualTimeStuck):
                 status = "broken"
                 detail = "a call waits for ever; wait with call.runtime alone, and give back what a call took"
-            except interrupts.Interrupt as interrupt:
+            except Interrupt as interrupt:
                 status = "broken"
                 detail = (
                     f"{type(interrupt).__name__} that the model raised stopped the event loop; "

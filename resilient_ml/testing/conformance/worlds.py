@@ -6,6 +6,7 @@ Whatever runs here is bounded: in virtual time a call that waits for ever is fou
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import threading
 import time
@@ -29,6 +30,10 @@ _LONGER = 3 * LONG
 
 class Hung(Exception):
     """The call has not ended, and nothing is left that it could be waiting for."""
+
+
+class Interrupt(BaseException):
+    """Marks the interrupts that are made by checks, which are told from those that the user makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,11 @@ class World:
     def take(self, given: Any) -> Any:
         """The answer in what a plain guarded callable gave; of a stream, its one item or a tuple of them."""
         return _joined(list(given)) if self.colour.streams else given
+
+    def retake(self, given: Any) -> Any:
+        """What :meth:`take` finds the answer in once more."""
+        answer = self.take(given)
+        return [answer] if self.colour.streams else answer
 
     async def atake(self, given: Any) -> Any:
         """The answer in what an async guarded callable gave."""
@@ -230,20 +240,27 @@ def _joined(given: list[Any]) -> Any:
 def _run_on_asyncio(main: Callable[[], Awaitable[T]]) -> T:
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda loop, context: None)  # of what is left behind; the check tells of it
+    task = loop.create_task(_whole(main))
     try:
-        task = loop.create_task(_whole(main))
         loop.run_until_complete(asyncio.wait([task], timeout=_LONGER))
-        left = asyncio.all_tasks(loop)
-        for one in left:
-            one.cancel()
-        if left:
-            loop.run_until_complete(asyncio.wait(left, timeout=LONG))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        if task in left:
-            raise Hung(str(_HUNG.error))
-        return task.result()
     finally:
+        hung = task in _end_all(loop)
         loop.close()
+    if hung:
+        raise Hung(str(_HUNG.error))
+    return task.result()
+
+
+def _end_all(loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]]:
+    """Cancel what still runs on *loop*, and wait for it; what that was."""
+    left = asyncio.all_tasks(loop)
+    for one in left:
+        one.cancel()
+    if left:
+        with contextlib.suppress(Interrupt):
+            loop.run_until_complete(asyncio.wait(left, timeout=LONG))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    return left
 
 
 async def _whole(main: Callable[[], Awaitable[T]]) -> T:

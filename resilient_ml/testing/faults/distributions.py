@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..simulate.distributions import Distribution, Exponential, Lognormal, Pareto, Uniform
+from ..distributions import Distribution, Exponential, Lognormal, Pareto, Uniform
 
 __all__ = ["Distribution", "exponential", "lognormal", "pareto", "uniform"]
 

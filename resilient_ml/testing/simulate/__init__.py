@@ -9,10 +9,10 @@
 1.0
 """
 
+from ..distributions import Distribution, Exponential, Lognormal, Pareto, Uniform
 from .arrivals import Constant, Poisson, Ramp, Steps, Users
 from .clients import Clients
 from .current import sleep
-from .distributions import Distribution, Exponential, Lognormal, Pareto, Uniform
 from .incidents import ColdStart, Outage, Restart, Slowdown
 from .requests import Requests
 from .result import Result, ServerLog, Timeline

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ... import _checks
-from .distributions import Distribution, lengths
+from ..distributions import Distribution, lengths
 
 _RATE = "pass requests per second, or Steps((0, 300), (60, 900)), say"
 

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from .distributions import lengths
+from ..distributions import lengths
 from .loop import ScenarioError
 from .server import ModelServer
 

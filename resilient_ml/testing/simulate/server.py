@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from ... import _checks
+from ..distributions import Distribution, lengths
 from .current import current
-from .distributions import Distribution, lengths
 from .incidents import ColdStart, Incident
 
 Choice = Literal["round_robin", "random", "shortest_queue"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Protocol, runtime_checkable
 
-from ... import _checks
+from .. import _checks
 
 _NORMAL = NormalDist()
 _LEAST = 2.0**-54

@@ -1,0 +1,57 @@
+"""The library's own policies keep every promise that it asks of others."""
+
+import pytest
+
+from resilient_ml import (
+    Bulkhead,
+    CircuitBreaker,
+    ConstantBackoff,
+    Fallback,
+    Keyed,
+    Pipeline,
+    Policy,
+    Retry,
+    RetryBudget,
+    Timeout,
+)
+from resilient_ml.testing import conformance
+
+AT_ONCE = ConstantBackoff(0)
+
+
+def seats():
+    return Bulkhead(4, queue=4)
+
+
+def tenant(*args, **kwargs):
+    return "acme"
+
+
+POLICIES = {
+    "nothing": Policy,
+    "retry": lambda: Retry(2, backoff=AT_ONCE),
+    "retry that waits": lambda: Retry(3, backoff=ConstantBackoff(2), budget=RetryBudget()),
+    "timeout": lambda: Timeout(60),
+    "timeout with grace": lambda: Timeout(60, grace=5),
+    "late only": lambda: Timeout(60, late_only=True),
+    "breaker": CircuitBreaker,
+    "count window": lambda: CircuitBreaker(window_calls=100),
+    "nervous breaker": lambda: CircuitBreaker(consecutive_failures=1, open_seconds=30, half_open_permits=2),
+    "queue": seats,
+    "queue with a limit": lambda: Bulkhead(2, queue=2, queue_seconds=30),
+    "fallback": lambda: Fallback("popular"),
+    "keyed": lambda: Keyed(seats, key=tenant),
+    "everything": lambda: Pipeline(
+        Fallback("popular"),
+        Retry(2, backoff=AT_ONCE),
+        CircuitBreaker(),
+        Bulkhead(4),
+        Timeout(60),
+    ),
+}
+
+
+@pytest.mark.parametrize("make", POLICIES.values(), ids=POLICIES.keys())
+def test_our_policies_keep_every_promise(make):
+    report = conformance.check(make)
+    assert {verdict.status for verdict in report.verdicts} == {"kept"}
