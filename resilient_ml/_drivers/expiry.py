@@ -37,10 +37,16 @@ class Expiry:
 
 
 class LoopTimer:
-    """The deadlines of one loop, in its own time."""
+    """The deadlines of one loop, in its own time.
+
+    Its loop alone keeps it alive, by the timer that is armed while there are entries. A loop that is closed
+    lets go of its timers, and so of the calls that were pending in it: what they hold comes back.
+    """
+
+    __slots__ = ("__weakref__", "_armed_at", "_handle", "_heap", "_live", "_numbers", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = weakref.ref(loop)
+        self.loop: asyncio.AbstractEventLoop = loop
         self._heap: list[tuple[float, int, Expiry]] = []
         self._numbers = itertools.count()
         self._live = 0
@@ -77,8 +83,7 @@ class LoopTimer:
         self._handle = loop.call_at(when, self._fire)
 
     def _fire(self) -> None:
-        loop = self._loop()
-        assert loop is not None  # it is running this
+        loop = self.loop
         self._handle = None
         self._armed_at = math.inf
         now = loop.time()
@@ -99,24 +104,27 @@ class LoopTimer:
                 expiry.task.cancel()
 
 
-_timers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopTimer] = weakref.WeakKeyDictionary()
-_last: tuple[Callable[[], object], LoopTimer | None] = (object, None)
-"""The loop that asked last, weakly, and its timer: most processes have one loop."""
+def _none() -> LoopTimer | None:
+    """No timer was asked for yet."""
+    return None
+
+
+_timers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[LoopTimer]]
+_timers = weakref.WeakKeyDictionary()
+_last: Callable[[], LoopTimer | None] = _none
+"""The timer that was asked for last: most processes have one loop."""
 
 
 def timer_of(loop: asyncio.AbstractEventLoop) -> LoopTimer:
-    """The timer of *loop*, made when it is first asked for."""
+    """The timer of *loop*, made when it is first asked for, and again after it has run out."""
     global _last
-    asked, timer = _last
-    if timer is not None and asked() is loop:
+    timer = _last()
+    if timer is not None and timer.loop is loop:
         return timer
-    timer = _timers.get(loop)
+    known = _timers.get(loop)
+    timer = None if known is None else known()
     if timer is None:
-        # An armed handle holds its loop, so that a loop which was closed would stay for ever.
-        # keyrefs() is one step, so loops that start on other threads meanwhile do no harm.
-        for other in [ref() for ref in _timers.keyrefs()]:
-            if other is not None and other.is_closed():
-                _timers.pop(other, None)
-        timer = _timers[loop] = LoopTimer(loop)
-    _last = (weakref.ref(loop), timer)
+        timer = LoopTimer(loop)
+        _timers[loop] = weakref.ref(timer)
+    _last = _timers[loop]
     return timer

@@ -141,12 +141,33 @@ class _Worker:
             _pool.idle.append(self)
             job.finish()
             del job
-            while not self._gate.acquire(timeout=IDLE_SECONDS):
-                try:
-                    _pool.idle.remove(self)
-                except ValueError:
-                    continue  # a caller took it in this moment: its job is on the way
-                return
+            try:
+                if not self._wait():
+                    return
+            except BaseException:  # an exception that somebody injected into the thread: it ends
+                self._pass_on()
+                raise
+
+    def _wait(self) -> bool:
+        """Wait for the next job; False if this worker is to end."""
+        while not self._gate.acquire(timeout=IDLE_SECONDS):
+            try:
+                _pool.idle.remove(self)
+            except ValueError:
+                continue  # a caller took it in this moment: its job is on the way
+            return False
+        return True
+
+    def _pass_on(self) -> None:
+        """Let nobody count on this worker any more; a job that it was handed goes to another."""
+        try:
+            _pool.idle.remove(self)
+        except ValueError:
+            if self.job is None:
+                self._gate.acquire()  # a caller took it in this moment: its job is on the way
+            job, self.job = self.job, None
+            assert job is not None
+            _begin(job)
 
 
 class _Pool:
@@ -177,16 +198,16 @@ def start(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
 def start_after(earlier: Finishing, fn: Callable[[], Any]) -> Job:
     """Run *fn* on a worker thread once *earlier* has finished; its result and error are nobody's."""
     job = Job(fn, (), {}, NEVER)
-
-    def begin() -> None:
-        try:
-            _hand_over(job)
-        except LimitExceeded:  # this thread does it, as there is no other
-            job.run()
-            job.finish()
-
-    earlier.when_finished(begin)
+    earlier.when_finished(lambda: _begin(job))
     return job
+
+
+def _begin(job: Job) -> None:
+    try:
+        _hand_over(job)
+    except LimitExceeded:  # this thread does it, as there is no other
+        job.run()
+        job.finish()
 
 
 def _hand_over(job: Job) -> None:

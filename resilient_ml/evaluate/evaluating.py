@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from .. import _checks
-from .._colour import Colour, known_colour, target_of
+from .._colour import Colour, target_of
 from ..testing import virtual_time
 from ..testing.faults import FaultPlan
 from .blocks import Blocks, Whole
-from .configurations import Configuration, describe, made, named
+from .configurations import Configuration, named
 from .evaluation import Evaluation
 from .facts import Facts
-from .judging import Bench, Judge
+from .judging import Judge
 from .kpis import KPI
 from .objectives import Objective
+from .oracle import Expected, Oracle
 from .outages import Span, find_spans, outages_of
-from .progress import Progress, progress_of
+from .progress import progress_of
 from .replies import Replies, Reply
 from .results import Arm, compared
-from .running import Run, Setting, run
+from .running import Run, Setting
+from .series import Series
 from .standard import standard_kpis
 from .watching import alarms
 from .workload import Traffic, Workload
-
-Oracle = Callable[..., Any] | Literal["healthy"]
 
 
 def evaluate(
@@ -148,11 +147,11 @@ def evaluate(
         settle_seconds=_checks.seconds("settle_seconds", settle_seconds, zero=True, remedy="pass 2, say"),
         memory=_checks.flag("memory", memory, remedy="True traces every allocation"),
     )
-    series = _Series(
+    series = Series(
         setting,
         faults=faults,
         seed=seed,
-        expected=_Expected(oracle, healthy=healthy),
+        expected=Expected(oracle, healthy=healthy),
         judge=None
         if judge is None
         else _checks.function("judge", judge, remedy="pass a function of an answer and what it should be"),
@@ -187,101 +186,6 @@ def evaluate(
         virtual=virtual,
         level=level,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Series:
-    """The runs of an evaluation, one configuration after the other."""
-
-    setting: Setting
-    faults: FaultPlan | None
-    seed: int
-    expected: _Expected
-    judge: Judge | None
-    complete: Callable[[list[Any]], bool] | None
-    kpis: Sequence[KPI]
-    healthy: bool
-    keep_answers: bool
-
-    def serve(self, name: str, configuration: Configuration, shown: Progress) -> tuple[str, Run, Run | None]:
-        """What stands around the model, the faulty run, and the healthy one where there is one."""
-        ready = made(configuration)
-        without: Run | None = None
-        if self.healthy:
-            shown.begin(f"{name}, without faults")
-            without = run(
-                name,
-                ready,
-                self.setting,
-                None,
-                judge=self.expected.learn,
-                keep_answers=False,
-                settled=shown.settled,
-            )
-            self.expected.learned()
-        shown.begin(name)
-        bench = Bench(
-            expected=self.expected.answer if self.expected.known else None,
-            judge=self.judge,
-            complete=self.complete,
-            streams=self.setting.colour.streams,
-            kpis=self.kpis,
-        )
-        plan = None if self.faults is None else self.faults.with_seed(self.seed)
-        faulty = run(
-            name,
-            ready,
-            self.setting,
-            plan,
-            judge=bench.judge,
-            keep_answers=self.keep_answers,
-            settled=shown.settled,
-        )
-        return describe(ready), faulty, without
-
-
-class _Expected:
-    """What the answers should be, by an oracle or by the first healthy run."""
-
-    def __init__(self, oracle: Oracle | None, *, healthy: bool) -> None:
-        if oracle == "healthy" and not healthy:
-            raise ValueError(
-                "oracle='healthy' needs the run without faults, got healthy=False; leave that out"
-            )
-        if oracle is not None and oracle != "healthy":
-            if not callable(oracle):
-                raise TypeError(
-                    f"oracle must be a function, 'healthy' or None, got {_checks.shown(oracle)}; "
-                    "pass a function that answers right"
-                )
-            if known_colour(oracle) is not Colour.CALL:
-                raise TypeError(
-                    f"oracle must be a plain function, got one of colour {known_colour(oracle).value!r}; "
-                    "pass oracle='healthy' for what the model answers without faults"
-                )
-        self._oracle = oracle
-        self._learning = oracle == "healthy"
-        self._answers: dict[int, Any] = {}
-
-    @property
-    def known(self) -> bool:
-        """Whether there is an oracle."""
-        return self._oracle is not None
-
-    def learn(self, reply: Reply) -> None:
-        """Take what a healthy run answered."""
-        if self._learning and reply.ok:
-            self._answers[reply.number] = reply.answer
-
-    def learned(self) -> None:
-        """The first configuration has been heard; the others are judged by it."""
-        self._learning = False
-
-    def answer(self, reply: Reply) -> Any:
-        """What *reply* should hold; the oracle is asked once for each request."""
-        if reply.number not in self._answers and callable(self._oracle):
-            self._answers[reply.number] = self._oracle(*reply.request.args, **reply.request.kwargs)
-        return self._answers.get(reply.number)
 
 
 def _arms(

@@ -163,7 +163,9 @@ class BreakerMachine:
             probe = Probe(self, self.current.window)
             self._probes[probe] = now + lease
             return probe
-        return Refusal(self.state, min(self._probes.values()) - now, "while it is being probed")
+        # None are out when a signal handler asks while the last one's success is being counted on its thread.
+        left = min(self._probes.values(), default=now) - now
+        return Refusal(self.state, left, "while it is being probed")
 
     # -- outcomes ------------------------------------------------------------------------------------------
 

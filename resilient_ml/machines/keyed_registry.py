@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -66,6 +67,8 @@ class KeyedRegistry(Generic[V]):
             if entry is None:
                 entry = self._entries[key] = Entry(value)
             entry.in_use += 1
+            # Once more: a finalizer or signal handler on this thread may have had it forgotten meanwhile.
+            self._entries[key] = entry
             self._entries.move_to_end(key)
             if len(self._entries) > self.max_keys:
                 self._forget()
@@ -79,12 +82,19 @@ class KeyedRegistry(Generic[V]):
     def _forget(self) -> None:
         """Forget old keys until the bound holds again, or all that are left are in use."""
         while len(self._entries) > self.max_keys:
-            idle = (key for key, entry in self._entries.items() if not entry.in_use)
-            oldest = [key for key, _ in zip(idle, range(_LOOK_AT), strict=False)]
+            oldest = self._oldest()
             if not oldest:
                 return
-            spare = (key for key in oldest if self._forgettable(self._entries[key].value))
-            del self._entries[next(spare, oldest[0])]
+            spare = (key for key, entry in oldest if self._forgettable(entry.value))
+            self._entries.pop(next(spare, oldest[0][0]), None)
+
+    def _oldest(self) -> list[tuple[Hashable, Entry[V]]]:
+        """The least recently used keys that are not in use."""
+        idle = ((key, entry) for key, entry in self._entries.items() if not entry.in_use)
+        try:
+            return list(itertools.islice(idle, _LOOK_AT))
+        except RuntimeError:  # a finalizer or signal handler on this thread entered a key in between
+            return self._oldest()
 
     def after_fork(self) -> None:
         """In the child nobody is inside: calls of vanished threads will never leave."""

@@ -6,6 +6,7 @@ import tracemalloc
 import pytest
 
 from resilient_ml import Bulkhead, CircuitBreaker, CircuitOpen, Keyed, State
+from resilient_ml.machines.keyed_registry import Entry, KeyedRegistry
 from resilient_ml.testing import faults
 from resilient_ml.testing.faults import FaultPlan
 
@@ -151,3 +152,50 @@ def test_a_key_that_cannot_be_hashed_is_refused_by_its_type_alone():
     with pytest.raises(TypeError, match="hashable") as refused:
         safe(["secret"])
     assert "secret" not in str(refused.value)
+
+
+class Flooding(Entry):
+    """An entry at whose sight other keys are entered, as by a signal handler or a finalizer on this thread."""
+
+    def __init__(self, value, flood):
+        self.flood = flood
+        super().__init__(value)
+
+    @property
+    def in_use(self):
+        self.flood, flood = None, self.flood
+        if flood is not None:
+            flood()
+        return 0
+
+    @in_use.setter
+    def in_use(self, count):
+        """Nobody counts here."""
+
+
+def registry_with_a_flood(flood):
+    registry = KeyedRegistry(2, forgettable=lambda value: True)
+
+    def enter_others():
+        for number in range(flood):
+            registry.leave(registry.enter(number, number))
+
+    registry._entries["old"] = Flooding("old", enter_others)
+    registry.leave(registry.enter("older than new", "older than new"))
+    return registry
+
+
+@pytest.mark.parametrize("flood", [1, 2, 5])
+def test_keys_that_a_handler_enters_while_one_is_being_forgotten_do_no_harm(flood):
+    registry = registry_with_a_flood(flood)
+    entry = registry.enter("new", "new")
+    assert registry.find("new") is entry
+    assert len(registry) <= 2
+
+
+def test_a_key_that_a_handler_had_forgotten_before_it_was_in_use_is_remembered_again():
+    registry = registry_with_a_flood(5)
+    entry = registry.enter("old", "another")
+    assert entry.value == "old"
+    assert registry.find("old") is entry
+    assert len(registry) <= 2

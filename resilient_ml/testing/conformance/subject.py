@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ... import _checks
+from ..._drivers.loops import on_event_loop
 from ..._pipeline import Pipeline
 from ..._policy import Policy
 from ..clock import VirtualClock
-from ..governing import running
+from ..governing import governing, running
 from ..virtual_time import virtual_time
 from .verdicts import BrokenPromise, Refused
 from .worlds import End, World
@@ -239,9 +240,22 @@ class _Inside:
 
 @contextlib.contextmanager
 def time_to_check() -> Iterator[VirtualClock]:
-    """Virtual time: that which runs already, or a new one."""
+    """Virtual time: that which runs already, or a new one.
+
+    Raises:
+        RuntimeError: An event loop runs here, or this thread keeps real time beside one in virtual time.
+    """
+    if on_event_loop():
+        raise RuntimeError(
+            "conformance checks run event loops of their own, and one runs here already; "
+            "call them from plain code, such as a test that is no coroutine"
+        )
     clock = running()
     if clock is not None:
+        if governing() is None:
+            raise RuntimeError(
+                "virtual time runs already, in another thread; run the checks in the thread that began it"
+            )
         yield clock
     else:
         with virtual_time(stuck_seconds=2.0) as clock:

@@ -189,11 +189,13 @@ def run(
         call: As for :func:`check`.
         answer: As for :func:`check`.
 
-    >>> from resilient_ml import Retry
-    >>> print(run(Retry, only="transparency"))
-    Retry(attempts=3, backoff=Backoff(base=0.1, cap=10), budget=RetryBudget(ratio=0.2, floor=1, burst=10))
-    4 of 4 checks kept, 0 broken
-    ...
+    >>> from resilient_ml import Bulkhead
+    >>> print(run(lambda: Bulkhead(2), only="looks"))
+    Bulkhead(2, queue=0)
+    1 of 1 checks kept, 0 broken
+    <BLANKLINE>
+    promise
+    looks    kept
     """
     reasons = dict(skip or {})
     _named("skip", reasons)
@@ -239,6 +241,7 @@ def check(
             was seen and what to do.
         TypeError: *make* does not make what guards a callable.
         ValueError: *make* gives the same object twice; *only* or *skip* name what is no promise.
+        RuntimeError: An event loop runs on this thread, or virtual time on another.
 
     >>> from resilient_ml import Bulkhead
     >>> check(lambda: Bulkhead(2), only={"answers", "transparency"}).ok

@@ -25,7 +25,7 @@ from resilient_ml import (
     events,
 )
 from resilient_ml.testing import conformance, virtual_time
-from resilient_ml.testing.conformance import forks, strange, transparency
+from resilient_ml.testing.conformance import forks, strange, subject, transparency
 from resilient_ml.testing.conformance.reentrancy import each_line, of_policy
 from resilient_ml.testing.conformance.subject import Subject
 from resilient_ml.testing.conformance.worlds import World
@@ -172,6 +172,20 @@ def test_it_runs_on_the_virtual_clock_that_runs_already():
         began = clock.now()
         assert conformance.check(Policy, only="side by side").ok
         assert clock.now() > began
+
+
+def test_it_runs_on_no_event_loop():
+    async def check():
+        conformance.run(Policy, only="looks")
+
+    with pytest.raises(RuntimeError, match="and one runs here already; call them from plain code"):
+        asyncio.run(check())
+
+
+def test_it_runs_on_no_thread_that_keeps_real_time_beside_virtual_time(monkeypatch):
+    monkeypatch.setattr(subject, "governing", lambda: None)
+    with virtual_time(), pytest.raises(RuntimeError, match="virtual time runs already, in another thread"):
+        conformance.run(Policy, only="looks")
 
 
 def test_it_leaves_the_garbage_collector_and_tracemalloc_as_they_were():
