@@ -261,7 +261,6 @@ def test_urllibs_http_error_is_known_by_its_status():
         ({"body": "insufficient_quota"}, Kind.UNKNOWN),
         ({"body": ["insufficient_quota"]}, Kind.UNKNOWN),
     ],
-    ids=str,
 )
 def test_a_providers_own_word_narrows_the_status_down(attributes, kind):
     assert kind_of(vendor("APIError", **attributes)) is kind

@@ -127,4 +127,4 @@ def test_the_readme_opens_with_code_that_runs_and_has_its_two_commands() -> None
     first_screen = "\n".join(text.splitlines()[:50])
     assert next(blocks(first_screen)).line < 40
     commands = [line for line in text.splitlines() if line.startswith("python3 -m venv ")]
-    assert [line.split()[-1] for line in commands] == ["examples/quickstart.py", "pytest"]
+    assert [line.rpartition("/python ")[2] for line in commands] == ["examples/quickstart.py", "-m pytest -n auto"]

@@ -65,7 +65,6 @@ def message(**headers):
         ([3], None),
         (None, None),
     ],
-    ids=str,
 )
 def test_an_attribute_is_taken_when_it_is_a_time(value, seconds):
     found = wait(retry_after=value)
@@ -124,7 +123,6 @@ def test_our_own_rejections_say_when_to_come_back():
         (None, None),
         ([], None),
     ],
-    ids=str,
 )
 def test_a_retry_after_header_is_seconds_or_a_date(text, seconds):
     assert wait(headers={"Retry-After": text}) == seconds
@@ -172,7 +170,7 @@ def test_headers_are_found_in_whatever_shape_clients_keep_them(headers):
 
 
 @pytest.mark.parametrize(
-    "headers", ["retry-after: 4", 3, [("retry-after",)], [3], object(), [("retry-after", "4", "5")]], ids=str
+    "headers", ["retry-after: 4", 3, [("retry-after",)], [3], object(), [("retry-after", "4", "5")]]
 )
 def test_what_is_no_set_of_headers_says_nothing(headers):
     assert wait(headers=headers) is None

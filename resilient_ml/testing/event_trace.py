@@ -85,6 +85,7 @@ class EventTrace:
             times: How many there must be; None for at least one.
             facts: Values that its attributes must have.
         """
+        __tracebackhide__ = True  # pytest shows the test's own line
         found = self.of(kind, **facts)
         if times is not None:
             _checks.whole("times", times, at_least=1, remedy="expect_none() is for no event at all")
@@ -97,12 +98,14 @@ class EventTrace:
 
     def expect_none(self, kind: type[Event] = Event, /, **facts: Any) -> None:
         """AssertionError, with the trace, if there is an event of *kind* with these *facts*."""
+        __tracebackhide__ = True
         found = self.of(kind, **facts)
         if found:
             raise AssertionError(f"expected no {_described(kind, facts)}, found {len(found)} in {self}")
 
     def expect_order(self, *kinds: type[Event]) -> None:
         """AssertionError, with the trace, unless *kinds* came in this order; others may lie between."""
+        __tracebackhide__ = True
         events = iter(self)
         for position, kind in enumerate(kinds, 1):
             _check_kind(kind, {})
@@ -120,6 +123,9 @@ class EventTrace:
         events = tuple(self)
         began = events[0].at if events else 0.0
         return tuple(f"{event.at - began:+.6f} {_shown(event)}" for event in events)
+
+    def __repr__(self) -> str:
+        return f"<EventTrace, events: {len(self)}>"
 
     def __str__(self) -> str:
         lines = self.lines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import random
 import time
 from collections.abc import Callable
@@ -46,9 +47,9 @@ class FaultInjector:
         try:
             return getattr(_faults, name)
         except AttributeError:
-            raise AttributeError(
-                f"there is no fault {name!r}; resilient_ml.testing.faults.CATALOGUE names them all"
-            ) from None
+            close = difflib.get_close_matches(name, _faults.__all__, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "resilient_ml.testing.faults has them all"
+            raise AttributeError(f"there is no fault {name!r}; {hint}") from None
 
     def plan(self, *faults: Fault, seed: int | None = None) -> FaultPlan:
         """A plan of these faults, scaled, with a seed of its own drawn from this test's; it begins now."""
@@ -66,6 +67,7 @@ class FaultInjector:
 
     def wrap(self, fn: F, *faults: Fault, colour: Colour | None = None) -> F:
         """*fn* with these faults, in the colour of *fn*."""
+        _refuse_none("wrap(fn", faults or self._always)
         return self.plan(*self._always, *faults).inject(fn, colour=colour)
 
     def patch(self, target: str | tuple[object, str], *faults: Fault, seed: int | None = None) -> FaultPlan:
@@ -76,6 +78,7 @@ class FaultInjector:
             faults: What strikes its calls.
             seed: The plan's own; by default drawn from this test's.
         """
+        _refuse_none("patch(target", faults)
         plan = self.plan(*faults, seed=seed)
         self._undo.enter_context(_faults.patched(plan, target))
         return plan
@@ -90,6 +93,9 @@ class FaultInjector:
         )
         return tuple(struck for _, struck in sorted(told, key=lambda one: one[0]))
 
+    def __repr__(self) -> str:
+        return f"<FaultInjector with seed {self.seed}, strikes: {len(self.history)}>"
+
     def __enter__(self) -> Self:
         self._undo.callback(random.setstate, random.getstate())
         random.seed(self.seed)
@@ -99,3 +105,9 @@ class FaultInjector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._undo.close()
+
+
+def _refuse_none(asked: str, faults: tuple[Fault, ...]) -> None:
+    """Raise TypeError for no fault at all: a test that means to break something must not break nothing."""
+    if not faults:
+        raise TypeError(f"there must be at least one fault, got none; write {asked}, faults.hang()), say")

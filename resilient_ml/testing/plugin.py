@@ -117,6 +117,10 @@ def faults(request: pytest.FixtureRequest) -> Iterator[FaultInjector]:
     """Faults around callables and attributes, undone after the test: a :class:`~...testing.FaultInjector`."""
     from .injector import FaultInjector
 
+    if "virtual_time" in request.fixturenames:
+        # Before faults begin, whichever the test names first: their windows count from then, and what they
+        # patched is put back before time is.
+        request.getfixturevalue("virtual_time")
     config, node = request.config, request.node
     injector = FaultInjector(
         seed_of(config.stash[_SEED], node.nodeid), scale=config.getoption("--fault-scale")
@@ -142,6 +146,8 @@ def _apply(marker: pytest.Mark, injector: FaultInjector) -> None:
     unknown = set(marker.kwargs) - {"target", "seed"}
     if unknown:
         raise pytest.UsageError(f"@pytest.mark.faults takes target= and seed=, got {sorted(unknown)}")
+    if not marker.args:
+        raise pytest.UsageError("@pytest.mark.faults needs at least one fault, such as faults.hang()")
     target = marker.kwargs.get("target")
     if target is None:
         injector.always(*marker.args)
@@ -154,7 +160,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         names = getattr(item, "fixturenames", None)
         if names is not None and item.get_closest_marker("faults") and "faults" not in names:
-            # After virtual time, which what is wrapped may wait on.
             names.append("faults")
 
 

@@ -147,3 +147,7 @@ def test_an_attribute_that_the_event_has_not_is_refused(trace):
 def test_a_number_of_times_below_one_is_refused(trace):
     with pytest.raises(ValueError, match="times must be at least 1, got 0; expect_none"):
         trace.expect(RetryScheduled, times=0)
+
+
+def test_it_shows_how_many_events_there_are(trace):
+    assert repr(trace) == f"<EventTrace, events: {len(trace)}>"

@@ -108,8 +108,28 @@ def test_nonsense_is_refused(seed, scale, text):
 
 
 def test_a_fault_that_there_is_not_is_told():
-    with pytest.raises(AttributeError, match=r"there is no fault 'gremlin'; .*CATALOGUE names them all"):
+    with pytest.raises(AttributeError, match=r"there is no fault 'gremlin'; .*faults has them all"):
         FaultInjector(0).gremlin  # noqa: B018
+    with pytest.raises(AttributeError, match=r"there is no fault 'eror'; did you mean 'error'\?"):
+        FaultInjector(0).eror  # noqa: B018
+
+
+def test_nothing_to_break_with_is_refused():
+    with FaultInjector(0) as injector:
+        with pytest.raises(
+            TypeError, match=r"at least one fault, got none; write patch\(target, faults.hang"
+        ):
+            injector.patch("json.dumps")
+        with pytest.raises(TypeError, match=r"at least one fault, got none; write wrap\(fn, faults.hang"):
+            injector.wrap(Model().predict)
+        assert injector.plans == []
+
+
+def test_it_shows_its_seed_and_how_often_it_struck():
+    with FaultInjector(7) as injector:
+        with pytest.raises(ConnectionError):
+            injector.wrap(Model().predict, faults.error(ConnectionError))("a")
+        assert repr(injector) == "<FaultInjector with seed 7, strikes: 1>"
 
 
 def test_the_package_has_no_other_names():

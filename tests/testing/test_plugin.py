@@ -244,12 +244,32 @@ def test_the_marker_strikes_a_target_or_whatever_is_wrapped(session):
         def test_wrong():
             pass
 
+        @pytest.mark.faults(target="shop.embed")
+        def test_nothing():
+            pass
+
         def test_none():
             assert shop.embed("a") == "A"
         """
     )
-    ran.assert_outcomes(passed=4, errors=1)
+    ran.assert_outcomes(passed=4, errors=2)
+    ran.stdout.fnmatch_lines(["*faults needs at least one fault*"])
     ran.stdout.fnmatch_lines(["*faults takes target= and seed=, got*aim*"])
+
+
+def test_an_expectation_that_fails_points_at_the_tests_own_line(session):
+    ran = session(
+        """
+        from resilient_ml.events import Event
+
+        def test_one(events):
+            events.expect(Event)
+        def test_none(events):
+            events.expect_order(Event)
+        """
+    )
+    ran.assert_outcomes(failed=2)
+    ran.stdout.no_fnmatch_line("*event_trace.py:*")
 
 
 def test_virtual_time_is_the_tests_own_in_every_kind_of_test(session):
@@ -321,3 +341,33 @@ def test_the_plugin_can_be_left_out(session):
     ran = session("def test_it(faults): pass", "-p", "no:resilient_ml")
     ran.assert_outcomes(errors=1)
     ran.stdout.fnmatch_lines(["*fixture 'faults' not found*"])
+
+
+def test_faults_live_within_virtual_time_in_whatever_order_a_test_asks_for_them(session):
+    ran = session(
+        """
+        import time
+        import pytest, shop
+        from resilient_ml.testing import faults as all_faults
+
+        real = time.sleep
+
+        @pytest.mark.faults(all_faults.error(ConnectionError).between(60, 120), target="shop.embed")
+        def test_windows_count_in_virtual_time(faults, virtual_time):
+            assert shop.embed("a") == "A"
+            time.sleep(90)
+            with pytest.raises(ConnectionError):
+                shop.embed("a")
+            time.sleep(60)
+            assert shop.embed("a") == "A"
+
+        def test_a_function_of_time_is_struck(faults, virtual_time):
+            faults.patch("time.sleep", faults.error(OSError))
+            with pytest.raises(OSError):
+                time.sleep(1)
+
+        def test_and_whole_again():
+            assert time.sleep is real
+        """
+    )
+    ran.assert_outcomes(passed=3)

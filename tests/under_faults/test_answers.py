@@ -35,21 +35,15 @@ WRONG = ["nan", "inf", "wrong_shape", "wrong_dtype", "shuffled_rows", "partial_b
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_answer_is_a_failure_that_is_tried_again_counted_and_answered_elsewhere(world, name):
-    plan = FaultPlan(made(name))
+    plan = FaultPlan(made(name).first(3))
     model = checked(world, plan.inject(computing(world, scores)), "scores", fits)
     guarded = Guarded(model, fallback="neutral")
     assert world.call(guarded.safe, ROWS) == "neutral"
     assert len(plan.history) == 2
     assert guarded.breaker.failures == {Kind.INVALID_OUTPUT: 2}
+    assert fits(ROWS, world.call(guarded.safe, ROWS))  # the first attempt was wrong, the second is served
+    assert len(plan.history) == 3
     assert guarded.at_rest
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_answer_that_passes_is_replaced_by_a_right_one_and_never_served(world, name):
-    plan = FaultPlan(made(name).first(1))
-    model = checked(world, plan.inject(computing(world, scores)), "scores", fits)
-    assert fits(ROWS, world.call(Guarded(model).safe, ROWS))
-    assert plan.history
 
 
 def test_the_error_of_a_wrong_answer_does_not_show_it(world):

@@ -59,10 +59,12 @@ def test_finalizers_that_use_the_policy_they_interrupt_neither_deadlock_nor_lose
     assert {keyed.policy_of(key).in_flight for key in range(5) if keyed.policy_of(key) is not None} <= {0}
 
 
-def test_a_collector_that_never_rests_changes_nothing(world):
+def test_a_collector_that_never_rests_changes_nothing(call_world):
     plan = FaultPlan(made("gc_storm"))
     bulkhead = Bulkhead(1)
-    safe = Pipeline(Retry(2, backoff=AT_ONCE), CircuitBreaker(), bulkhead)(plan.inject(world.model("cat")))
-    assert [world.call(safe) for _ in range(3)] == ["cat"] * 3
+    safe = Pipeline(Retry(2, backoff=AT_ONCE), CircuitBreaker(), bulkhead)(
+        plan.inject(call_world.model("cat"))
+    )
+    assert [call_world.call(safe) for _ in range(3)] == ["cat"] * 3
     assert len(plan.history) == 3
     assert bulkhead.in_flight == 0

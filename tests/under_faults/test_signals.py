@@ -155,7 +155,7 @@ def test_waits_that_are_interrupted_again_and_again_take_as_long_as_they_should(
     """In real time, each a few hundred interrupts long; a wait that began anew each time would never end."""
     plan = FaultPlan(made("signal_storm"))
     hung = FaultPlan(made("hang"))
-    released = threading.Event()
+    inside, released = threading.Event(), threading.Event()
     bulkhead = Bulkhead(1, queue=1, queue_seconds=0.03)
     blips = FaultPlan(faults.error(ConnectionError).first(1))
     took = {}
@@ -170,14 +170,17 @@ def test_waits_that_are_interrupted_again_and_again_take_as_long_as_they_should(
             call()
         return failed.type
 
+    def hold():
+        inside.set()
+        released.wait(20)
+
     def waits():
         retry = Retry(2, backoff=ConstantBackoff(0.03))(blips.inject(str.upper))
         timed("back-off", lambda: retry("cat"))
         timed("limit", lambda: failing(Timeout(0.03)(hung.inject(len)), DeadlineExceeded))
-        holder = threading.Thread(target=bulkhead(released.wait), args=(20,))
+        holder = threading.Thread(target=bulkhead(hold))
         holder.start()
-        while not bulkhead.in_flight:
-            pass
+        inside.wait(20)
         timed("queue", lambda: failing(bulkhead(len), BulkheadFull))
         released.set()
         holder.join(20)

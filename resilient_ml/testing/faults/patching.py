@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import functools
 import importlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ... import _checks
@@ -48,7 +49,8 @@ def patched(
     with contextlib.ExitStack() as undo:
         for target in targets:
             owner, name, told = _found(target)
-            _put(owner, name, _struck(plan, owner, name, told, colour), undo)
+            struck = _struck(plan, owner, name, told, colour)
+            undo.callback(_put(owner, name, told, struck))
         yield plan
 
 
@@ -86,9 +88,14 @@ def _owner(path: str) -> Any:
 
 def _struck(plan: FaultPlan, owner: Any, name: str, told: str, colour: Colour | None) -> Any:
     """The attribute with the faults."""
+    try:
+        value = inspect.getattr_static(owner, name) if isinstance(owner, type) else getattr(owner, name)
+    except AttributeError as error:
+        raise AttributeError(
+            f"target {told!r}: there is no attribute {name!r}; {_hint(owner, name)}"
+        ) from error
     if not isinstance(owner, type):
-        return plan.inject(getattr(owner, name), name=told, colour=colour)
-    value = inspect.getattr_static(owner, name)
+        return plan.inject(value, name=told, colour=colour)
     if isinstance(value, staticmethod):
         return staticmethod(plan.inject(value.__func__, name=told, colour=colour))
     if isinstance(value, classmethod):
@@ -105,12 +112,23 @@ def _takes_instance(value: object) -> bool:
     return inspect.isfunction(value) or inspect.ismethoddescriptor(value)
 
 
-def _put(owner: Any, name: str, value: Any, undo: contextlib.ExitStack) -> None:
+def _hint(owner: Any, name: str) -> str:
+    close = difflib.get_close_matches(name, dir(owner), n=1)
+    return f"did you mean {close[0]!r}?" if close else "check its spelling"
+
+
+def _put(owner: Any, name: str, told: str, value: Any) -> Callable[[], None]:
+    """Put *value* there; what is given back puts back what was."""
     own = getattr(owner, "__dict__", {})
     if name in own:
-        undo.callback(setattr, owner, name, own[name])
+        back = functools.partial(setattr, owner, name, own[name])
     elif inspect.isdatadescriptor(inspect.getattr_static(type(owner), name, None)):  # a slot
-        undo.callback(setattr, owner, name, getattr(owner, name))
+        back = functools.partial(setattr, owner, name, getattr(owner, name))
     else:  # inherited, or the class's: what is put here only hides it
-        undo.callback(delattr, owner, name)
-    setattr(owner, name, value)
+        back = functools.partial(delattr, owner, name)
+    try:
+        setattr(owner, name, value)
+    except (AttributeError, TypeError) as error:  # slots, and types written in C
+        raise type(error)(f"target {told!r}: {error}; patch it where it is looked up, or its class") from None
+
+    return back

@@ -81,7 +81,6 @@ def test_a_number_may_become_an_array():
         Scored,
         ("a",),
     ],
-    ids=repr,
 )
 def test_what_holds_no_numbers_is_refused(value):
     with pytest.raises(TypeError, match="it changes numbers, and there are none in an object of type"):

@@ -183,8 +183,19 @@ def test_a_colour_can_be_said(shop):
     [
         ("embed", ValueError, "target must have a dot, got 'embed'"),
         ("shop.nowhere.embed", ModuleNotFoundError, "No module named 'shop.nowhere'"),
-        ("shop.search.nothing", AttributeError, "nothing"),
-        ("shop.search.Model.nothing", AttributeError, "nothing"),
+        (
+            "shop.search.embedd",
+            AttributeError,
+            r"target 'shop\.search\.embedd': there is no attribute 'embedd'; did you mean 'embed'\?",
+        ),
+        ("shop.search.Model.nothing", AttributeError, "no attribute 'nothing'; check its spelling"),
+        ((Slotted(), "embed"), AttributeError, "no attribute 'embed'; check its spelling"),
+        ((Text("a"), "shout"), AttributeError, r"target 'Text\.shout': .*read-only; .*, or its class"),
+        (
+            "builtins.str.upper",
+            TypeError,
+            r"target 'builtins\.str\.upper': cannot set .*; patch it where it is",
+        ),
         ("shop.search.Nothing.predict", ModuleNotFoundError, "No module named 'shop.search.Nothing'"),
         ("shop.search.Model.loaded", TypeError, "guard the method that computes it"),
         ("shop.search.Model", TypeError, "cannot guard class 'Model'"),
