@@ -82,6 +82,12 @@ class Job:
         if self._watchers:
             self._tell()
 
+    def fail(self, error: BaseException) -> None:
+        """The worker was killed around the user's code; nobody is to wait for it."""
+        if not self.finished:
+            self._error = error
+            self.finish()
+
     def wait(self, seconds: float) -> bool:
         """Block until the job has finished, at most *seconds*; whether it has."""
         return self._done.acquire(timeout=min(seconds, threading.TIMEOUT_MAX)) or self.finished
@@ -120,10 +126,11 @@ def _within(deadline: float, fn: Callable[..., Any], args: tuple[Any, ...], kwar
 
 
 class _Worker:
-    __slots__ = ("_gate", "job")
+    __slots__ = ("_gate", "_idle", "job")
 
     def __init__(self, job: Job) -> None:
         self.job: Job | None = job
+        self._idle = _pool.idle  # of this process, and of the time that its locks wait in
         self._gate = threading.Lock()
         self._gate.acquire()
         threading.Thread(target=self._work, name="resilient_ml worker", daemon=True).start()
@@ -133,26 +140,29 @@ class _Worker:
         self._gate.release()
 
     def _work(self) -> None:
-        while True:
-            job, self.job = self.job, None
-            assert job is not None
-            job.run()
-            # Idle first, finished second: whoever waited finds this worker free for its next call.
-            _pool.idle.append(self)
-            job.finish()
-            del job
-            try:
+        job: Job | None = None
+        try:
+            while True:
+                job, self.job = self.job, None
+                assert job is not None
+                job.run()
+                # Idle first, finished second: whoever waited finds this worker free for its next call.
+                self._idle.append(self)
+                job.finish()
+                job = None
                 if not self._wait():
                     return
-            except BaseException:  # an exception that somebody injected into the thread: it ends
-                self._pass_on()
-                raise
+        except BaseException as killed:  # injected into the thread from outside: it ends, and nobody waits
+            if job is not None:
+                job.fail(killed)
+            self._pass_on()
+            raise
 
     def _wait(self) -> bool:
         """Wait for the next job; False if this worker is to end."""
         while not self._gate.acquire(timeout=IDLE_SECONDS):
             try:
-                _pool.idle.remove(self)
+                self._idle.remove(self)
             except ValueError:
                 continue  # a caller took it in this moment: its job is on the way
             return False
@@ -161,13 +171,14 @@ class _Worker:
     def _pass_on(self) -> None:
         """Let nobody count on this worker any more; a job that it was handed goes to another."""
         try:
-            _pool.idle.remove(self)
+            self._idle.remove(self)
         except ValueError:
+            # If a caller took it in this moment, its job is there or on the way.
             if self.job is None:
-                self._gate.acquire()  # a caller took it in this moment: its job is on the way
+                self._gate.acquire(timeout=IDLE_SECONDS)
             job, self.job = self.job, None
-            assert job is not None
-            _begin(job)
+            if job is not None:
+                _begin(job)
 
 
 class _Pool:

@@ -23,6 +23,7 @@ class Asked:
     Attributes:
         status: How it ended; ``hung`` until it has.
         kind: What kind of failure it was, or None.
+        error: The name of the error's type, or None.
         answer: The answer, or the items of a stream.
         items: How many items came.
         first: When the first item came, on the monotonic clock; None for none.
@@ -30,6 +31,7 @@ class Asked:
 
     status: Ended = "hung"
     kind: str | None = None
+    error: str | None = None
     answer: Any = None
     items: int = 0
     first: float | None = None
@@ -53,6 +55,7 @@ class Asked:
         """An error came."""
         self.status = "rejected" if isinstance(error, Rejected) else "failed"
         self.kind = str(kind_of(error))
+        self.error = type(error).__name__
 
 
 def ask(fn: Callable[..., Any], colour: Colour, request: Request, now: Callable[[], float]) -> Asked:

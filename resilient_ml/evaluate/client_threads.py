@@ -168,7 +168,8 @@ def settle(reply: Reply, asked: Asked, ended: float, began: float) -> None:
     reply.ended = ended
     reply.status = asked.status
     reply.kind = asked.kind
+    reply.error = asked.error
     reply.answer = asked.answer
     reply.items = asked.items
     if asked.first is not None:
-        reply.first = asked.first - began - reply.arrived
+        reply.first = round(asked.first - began - reply.arrived, 9) + 0.0  # never -0.0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import inspect
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,7 +22,11 @@ from .table import show
 from .workload import CLIENTS, Workload
 
 MISSED = 1
-"""The exit status when an objective is missed; wrong usage is argparse's 2."""
+"""The exit status when an objective is missed."""
+NOT_UNDERSTOOD = 2
+"""The exit status when something was not understood, as argparse has it."""
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as shells have it."""
 
 DESCRIPTION = """\
 Serve the same requests under the same faults by a model alone and by the model with each guard, and compare
@@ -33,8 +39,8 @@ examples:
       --requests app:samples --faults app:plan --objective "guarded.availability >= 99%" --html report.html
 
 Names are module:attribute, imported from the current directory or from what is installed.
-The exit status is 0 when every objective is met, 1 when one is missed, and 2 when something was not
-understood."""
+The exit status is 0 when every objective is met, 1 when one is missed, 2 when something was not understood,
+and 130 after Ctrl-C."""
 
 
 def add_command(commands: Any) -> None:
@@ -134,24 +140,47 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     try:
         _refuse_early(arguments)
         evaluation = _evaluate(arguments)
-        if arguments.json is not None:
-            evaluation.to_json(arguments.json)
-        if arguments.html is not None:
-            evaluation.to_html(arguments.html)
+        texts = {
+            path: text()
+            for path, text in ((arguments.json, evaluation.to_json), (arguments.html, evaluation.to_html))
+            if path is not None
+        }
+    except KeyboardInterrupt:
+        parser.exit(INTERRUPTED, f"{parser.prog}: interrupted\n")
     except (NotLoaded, TypeError, ValueError, ModuleNotFoundError, OSError) as error:
-        parser.error(str(error))
+        if not _is_ours(error):
+            raise  # the user's own code: where it failed says more than what
+        parser.exit(NOT_UNDERSTOOD, f"{parser.prog}: error: {error}\n")
+    try:
+        for path, text in texts.items():
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        parser.exit(NOT_UNDERSTOOD, f"{parser.prog}: error: {error}\n")
     if not arguments.quiet:
         show(evaluation, sys.stdout)
     return 0 if evaluation.passed else MISSED
 
 
+def _is_ours(error: BaseException) -> bool:
+    """Whether this library raised *error*, and not what it called."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("resilient_ml.")
+
+
 def _refuse_early(arguments: argparse.Namespace) -> None:
     """Nobody waits for a run whose result cannot be written."""
     for option, path in (("--json", arguments.json), ("--html", arguments.html)):
-        if path is not None and not path.resolve().parent.is_dir():
-            raise NotADirectoryError(
-                f"{option}: there is no directory {path.resolve().parent}; make it first"
-            )
+        if path is None:
+            continue
+        folder = path.resolve().parent
+        if not folder.is_dir():
+            raise NotADirectoryError(f"{option}: there is no directory {folder}; make it first")
+        if path.is_dir():
+            raise IsADirectoryError(f"{option}: {path} is a directory; name a file in it")
+        if not os.access(path if path.exists() else folder, os.W_OK):
+            raise PermissionError(f"{option}: {path} cannot be written; name a file that can")
     if arguments.html is not None:
         refuse_if_not_installed()
 
@@ -210,7 +239,7 @@ def _faults(given: str | None, seconds: float) -> FaultPlan | None:
             )
         return SCENARIOS[given].plan(seconds)
     plan = load("--faults", given)
-    if callable(plan) and not isinstance(plan, FaultPlan):
+    if inspect.isroutine(plan):
         plan = plan()
     if not isinstance(plan, FaultPlan):
         raise TypeError(f"--faults: {given} is no FaultPlan, but of type {type(plan).__name__}")

@@ -43,6 +43,7 @@ def document(evaluation: Evaluation) -> dict[str, Any]:
         "level": evaluation.level,
         "workload": evaluation.workload,
         "faults": list(evaluation.faults),
+        "notes": list(evaluation.notes),
         "requests": len(next(iter(evaluation.arms.values())).replies),
         "seconds": _number(seconds),
         "passed": evaluation.passed,

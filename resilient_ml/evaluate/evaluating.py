@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -95,6 +96,7 @@ def evaluate(
     Raises:
         TypeError: An argument is of the wrong kind.
         ValueError: An argument is out of range, or an objective is about what the evaluation does not have.
+        ModuleNotFoundError: The backend is not installed.
 
     >>> from resilient_ml import Retry
     >>> from resilient_ml.testing import faults
@@ -118,16 +120,13 @@ def evaluate(
             f"faults must be a FaultPlan or None, got {_checks.shown(faults)}; "
             "pass FaultPlan(faults.error(ConnectionError).with_probability(0.1))"
         )
-    if backend not in ("asyncio", "trio"):
-        raise ValueError(
-            f"backend must be 'asyncio' or 'trio', got {_checks.shown(backend)}; pass one of them"
-        )
+    _refuse_backend(backend, target.colour)
     if isinstance(objectives, str | Objective):
         raise TypeError(f"objectives must be a list, got one; pass [{str(objectives)!r}]")
     _checks.flag("virtual", virtual, remedy="True makes waits take no time")
     in_a_row = _checks.whole("in_a_row", in_a_row, at_least=1, remedy="pass 5, say")
     seed = _checks.whole("seed", seed, at_least=0, remedy="pass any whole number from 0")
-    own = [*kpis, *_cost(price)]
+    own = [*map(_kpi, kpis), *_cost(price)]
     measured = [*standard_kpis(in_time=_limit(in_time)), *own]
     _refuse_twice(measured)
     wanted = [one if isinstance(one, Objective) else Objective.parse(one) for one in objectives]
@@ -237,6 +236,27 @@ def _strata(spans: Sequence[Span], runs: Mapping[str, tuple[str, Run, Run | None
         if span.known:
             within[(arrived >= span.begins) & (arrived < span.ends)] = 1
     return within
+
+
+def _refuse_backend(backend: str, colour: Colour) -> None:
+    if backend not in ("asyncio", "trio"):
+        raise ValueError(
+            f"backend must be 'asyncio' or 'trio', got {_checks.shown(backend)}; pass one of them"
+        )
+    if colour.is_async and importlib.util.find_spec(backend) is None:
+        raise ModuleNotFoundError(
+            f"backend={backend!r} needs {backend}, which is not installed; install it with: "
+            f"pip install {backend}",
+            name=backend,
+        )
+
+
+def _kpi(given: KPI) -> KPI:
+    if not isinstance(given, KPI):
+        raise TypeError(
+            f"kpis must be KPIs, got {_checks.shown(given)}; pass KPI('earned', earned, better='higher'), say"
+        )
+    return given
 
 
 def _cost(price: float | Callable[[Reply], float] | None) -> list[KPI]:

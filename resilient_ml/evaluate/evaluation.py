@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,19 @@ class Evaluation:
     def passed(self) -> bool:
         """Whether every objective is met; True where there is none."""
         return all(finding.met for finding in self.findings)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What fails even without faults, a line for each configuration: all else is then to be doubted."""
+        found = []
+        for arm in self.arms.values():
+            replies = arm.facts.healthy or ()
+            failed = Counter(reply.error or reply.status for reply in replies if not reply.ok)
+            if failed:
+                told = ", ".join(f"{count:,} {what}" for what, count in failed.most_common())
+                share = f"{failed.total():,} of {len(replies):,}"
+                found.append(f"without faults, {arm.name} failed {share} requests: {told}")
+        return tuple(found)
 
     def check(self) -> None:
         """Fail a test unless every objective is met.

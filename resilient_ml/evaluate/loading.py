@@ -59,6 +59,11 @@ def _import(option: str, name: str) -> Any:
             f"{option}: there is no module {error.name!r}; run this where it can be imported, "
             "and name it as an import would, with dots and without .py"
         ) from None
+    except SystemExit:
+        raise NotLoaded(
+            f"{option}: module {name!r} exits when it is imported; put what it does as a program under "
+            "if __name__ == '__main__'"
+        ) from None
     except Exception as error:
         raise NotLoaded(
             f"{option}: module {name!r} failed to import: {type(error).__name__}: {error}"

@@ -23,12 +23,13 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 _UNITS = {"": 1.0, "%": 0.01, "s": 1.0, "ms": 0.001, "us": 1e-6, "x": 1.0, "min": 60.0}
 _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _VALUE = rf"({_NUMBER})\s*(%|ms|us|min|s|x)?"
-_TERM = r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*){0,2})"
+_NAME = r"[^\W\d]\w*"
+_TERM = rf"({_NAME}(?:\.{_NAME}){{0,2}})"
 _PLAIN = re.compile(rf"\s*{_TERM}\s*(>=|<=|==|>|<)\s*{_VALUE}\s*")
 _RELATIVE = re.compile(
     rf"\s*{_TERM}\s*(>=|<=|==|>|<)\s*(?:{_VALUE}\s*\*\s*)?{_TERM}\s*(?:([+-])\s*{_VALUE})?\s*"
 )
-_BEATS = re.compile(rf"\s*{_TERM}\s+beats\s+([A-Za-z_]\w*)(?:\s+by\s+{_VALUE})?\s*")
+_BEATS = re.compile(rf"\s*{_TERM}\s+beats\s+({_NAME})(?:\s+by\s+{_VALUE})?\s*")
 _FORMS = (
     "'guarded.availability >= 0.99', 'p99 <= 500 ms', 'guarded.p99 <= 2 * naked.p99' "
     "or 'guarded.right beats naked'"
@@ -83,6 +84,7 @@ class Objective:
         right: Another number to compare with; None for none.
         factor: By what that is multiplied.
         offset: What is added; where there is nothing to add to, the number itself.
+        unit: The unit that it was written with, in which what is found is told; empty for none.
 
     >>> Objective.parse("guarded.p99 <= 2 * naked.p99 + 10 ms")
     Objective('guarded.p99 <= 2 * naked.p99 + 10 ms')
@@ -94,6 +96,7 @@ class Objective:
     right: Term | None = None
     factor: float = 1.0
     offset: float = 0.0
+    unit: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Objective:
@@ -107,12 +110,12 @@ class Objective:
             raise TypeError(f"an objective must be a string, got {_checks.shown(text)}; write {_FORMS}")
         if found := _PLAIN.fullmatch(text):
             left, compare, number, unit = found.groups()
-            return cls(text.strip(), Term.parse(left), compare, offset=_number(number, unit))
+            return cls(text.strip(), Term.parse(left), compare, offset=_number(number, unit), unit=unit or "")
         if found := _BEATS.fullmatch(text):
             left, other, number, unit = found.groups()
             mine = Term.parse(left)
             offset = 0.0 if number is None else _number(number, unit)
-            return cls(text.strip(), mine, "beats", Term(other, mine.kpi), offset=offset)
+            return cls(text.strip(), mine, "beats", Term(other, mine.kpi), offset=offset, unit=unit or "")
         if found := _RELATIVE.fullmatch(text):
             left, compare, factor, factor_unit, right, sign, number, unit = found.groups()
             offset = 0.0 if number is None else _number(number, unit) * (-1 if sign == "-" else 1)
@@ -123,6 +126,7 @@ class Objective:
                 Term.parse(right),
                 1.0 if factor is None else _number(factor, factor_unit),
                 offset,
+                unit or "",
             )
         raise ValueError(f"objective {_checks.shown(text)} cannot be read; write {_FORMS}")
 
@@ -169,8 +173,8 @@ class Objective:
             # 0.1 * 3 is not 0.3: what only rounding misses is met.
             "=" in self.compare and math.isclose(found, wanted, rel_tol=1e-12)
         )
-        against = "" if self.right is None else f", which is {wanted:.6g}"
-        return Finding(self, arm, met, found, f"{arm} has {self.left.kpi} {found:.6g}{against}")
+        against = "" if self.right is None else f", which is {self._shown(wanted)}"
+        return Finding(self, arm, met, found, f"{arm} has {self.left.kpi} {self._shown(found)}{against}")
 
     def _beats(self, arm: str, comparisons: Sequence[Comparison], level: float) -> Finding:
         one = next((one for one in comparisons if (one.arm, one.kpi.name) == (arm, self.left.kpi)), None)
@@ -181,8 +185,13 @@ class Objective:
         luck = one.significant(level) is False
         p = "" if one.adjusted is None else f", adjusted p {one.adjusted:.3g}"
         better = "better" if gain >= 0 else "worse"
-        text = f"{arm} is {better} by {abs(gain):.6g}{p}" + ("; that may be luck" if far and luck else "")
+        text = f"{arm} is {better} by {self._shown(abs(gain))}{p}" + (
+            "; that may be luck" if far and luck else ""
+        )
         return Finding(self, arm, far and not luck, gain, text)
+
+    def _shown(self, value: float) -> str:
+        return f"{value / _UNITS[self.unit]:.6g} {self.unit}".rstrip()
 
     def __repr__(self) -> str:
         return f"Objective({self.text!r})"

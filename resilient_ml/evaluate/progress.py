@@ -86,16 +86,13 @@ def progress_of(wanted: bool | None, total: int, stream: TextIO | None = None) -
     if not (terminal if wanted is None else wanted):
         yield Progress(total, float("inf"))
         return
-    try:
-        from rich.console import Console
-        from rich.progress import BarColumn, TaskProgressColumn, TextColumn
-        from rich.progress import Progress as RichProgress
-    except ImportError:
+    if not (terminal and _has_rich()):
         yield _Lines(total, stream)
         return
-    if not terminal:
-        yield _Lines(total, stream)
-        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+    from rich.progress import Progress as RichProgress
+
     columns = (BarColumn(24), TaskProgressColumn(), TextColumn("{task.description}"))
     # It is drawn when something has happened, by whoever made it happen: a thread of its own would be in real
     # time while the others are not.
@@ -103,3 +100,11 @@ def progress_of(wanted: bool | None, total: int, stream: TextIO | None = None) -
         shown = _Bar(total, bar)
         yield shown
         shown.show()
+
+
+def _has_rich() -> bool:
+    try:
+        import rich.console  # noqa: F401 -- only whether it can be had
+    except ImportError:
+        return False
+    return True

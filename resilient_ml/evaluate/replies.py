@@ -32,6 +32,7 @@ class Reply:
         status: ``ok``, with an answer; ``failed``, with an error; ``rejected``, by a policy; or ``hung``,
             when the client gave up.
         kind: What kind of failure it was; None when ``ok``.
+        error: The name of the error's type; None where there was none.
         answer: What came back: an answer, or the list of a stream's items, also of one that broke. It is
             there while an evaluation judges it, and afterwards only with ``keep_answers=True``.
         degraded: Whether a :class:`~resilient_ml.Fallback` answered in the model's place.
@@ -51,6 +52,7 @@ class Reply:
     ended: float = 0.0
     status: Ended = "hung"
     kind: str | None = None
+    error: str | None = None
     answer: Any = None
     degraded: bool = False
     attempts: int = 0
@@ -72,7 +74,7 @@ class Reply:
 
         To the nanosecond: what differs by the rounding of two clocks is the same.
         """
-        return round(self.ended - self.arrived, 9)
+        return round(self.ended - self.arrived, 9) + 0.0  # never -0.0
 
     @property
     def good(self) -> bool:

@@ -89,6 +89,7 @@ def _facts(evaluation: Evaluation) -> dict[str, Any]:
         "model": evaluation.model,
         "names": list(evaluation.arms),
         "workload": evaluation.workload,
+        "notes": evaluation.notes,
         "requests": f"{len(arms[0].replies):,}",
         "virtual": evaluation.virtual,
         "seed": evaluation.seed,

@@ -89,7 +89,11 @@ class Source:
     def take(self, count: int) -> tuple[Request, ...]:
         """The first *count* requests, the same each time."""
         if self._ask is not None:
-            return tuple(request_of(self._ask(number)) for number in range(count))
+            try:
+                return tuple(request_of(self._ask(number)) for number in range(count))
+            except Exception as error:
+                error.add_note("requests: a function is asked for each request by its number, from 0")
+                raise
         self._seen += map(request_of, itertools.islice(self._more, count - len(self._seen)))
         if not self._seen and count:
             raise ValueError(

@@ -26,10 +26,14 @@ class _Column(KPI):
 
 
 class _Rate(_Column):
-    """So many a second."""
+    """So many a second; where all of it took no time, nobody can say."""
+
+    def column(self, replies: Replies) -> Floats:
+        known = super().column(replies)
+        return known if replies.seconds > 0 else np.full_like(known, np.nan)
 
     def factor(self, replies: Replies) -> float:
-        return len(replies) / replies.seconds
+        return len(replies) / replies.seconds if replies.seconds > 0 else 1.0
 
 
 class _Amplification(_Column):

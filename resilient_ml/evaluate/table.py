@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import textwrap
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from . import wording
 from .results import Comparison
@@ -64,11 +66,55 @@ def title(evaluation: Evaluation) -> str:
     return f"{evaluation.model}: {count:,} requests, the same in each configuration ({how})"
 
 
-def as_text(evaluation: Evaluation) -> str:
-    """The whole result in plain text."""
-    lines = [title(evaluation), evaluation.workload, *(f"fault: {fault}" for fault in evaluation.faults), ""]
+def as_text(evaluation: Evaluation, width: int | None = None) -> str:
+    """The whole result in plain text; where the table is wider than *width*, as a list."""
+    table = _aligned(evaluation)
+    if width is not None and max(map(len, table)) > width:
+        table = [text for text, _ in as_list(evaluation)]
+    return "\n".join(
+        [
+            *about(evaluation),
+            "",
+            *table,
+            "",
+            *legend(evaluation, min(width or LEGEND_WIDTH, LEGEND_WIDTH)),
+            *objectives(evaluation),
+        ]
+    )
+
+
+def about(evaluation: Evaluation) -> list[str]:
+    """What was asked, what went wrong, and what a reader should know first."""
+    return [
+        title(evaluation),
+        evaluation.workload,
+        *(f"fault: {fault}" for fault in evaluation.faults),
+        *(f"note: {note}" for note in evaluation.notes),
+    ]
+
+
+def as_list(evaluation: Evaluation) -> Iterator[tuple[str, bool | None]]:
+    """The table for narrow places: each KPI and under it a line or two for each configuration.
+
+    Whether a line is about something better (True), worse (False) or neither (None) comes with it.
+    """
+    by_key = {(one.kpi.name, one.arm): one for one in evaluation.comparisons}
+    indent = 4 + max(map(len, evaluation.arms))
+    for kpi in evaluation.kpis:
+        yield kpi.name.replace("_", " "), None
+        for name, arm in evaluation.arms.items():
+            yield f"  {name}".ljust(indent) + wording.interval(arm.kpis.get(kpi.name), kpi.unit), None
+            one = by_key.get((kpi.name, name))
+            if one is not None:
+                p = "" if one.adjusted is None else f", p {wording.p_value(one.adjusted)}"
+                yield " " * indent + wording.change(one) + p, verdict(one, evaluation.level)
+
+
+def _aligned(evaluation: Evaluation) -> list[str]:
+    """The table, a line each."""
     table = [header(evaluation), *(row.cells for row in rows(evaluation))]
     widths = [max(len(cells[column]) for cells in table) for column in range(len(table[0]))]
+    lines = []
     for index, cells in enumerate(table):
         aligned = [
             cell.ljust(widths[0]) if not column else cell.rjust(widths[column])
@@ -77,10 +123,10 @@ def as_text(evaluation: Evaluation) -> str:
         lines.append("  ".join(aligned).rstrip())
         if not index:
             lines.append("  ".join("-" * width for width in widths))
-    return "\n".join([*lines, "", *legend(evaluation), *objectives(evaluation)])
+    return lines
 
 
-def legend(evaluation: Evaluation) -> list[str]:
+def legend(evaluation: Evaluation, width: int = LEGEND_WIDTH) -> list[str]:
     """What the table does not say by itself."""
     text = f"In brackets: {evaluation.level:.0%} confidence intervals."
     if evaluation.comparisons:
@@ -88,7 +134,7 @@ def legend(evaluation: Evaluation) -> list[str]:
             f" Change: against {next(iter(evaluation.arms))}; p: how likely by luck alone, paired by request,"
             " adjusted for the number of KPIs (Holm)."
         )
-    return textwrap.wrap(text, LEGEND_WIDTH)
+    return textwrap.wrap(text, width)
 
 
 def objectives(evaluation: Evaluation) -> list[str]:
@@ -114,27 +160,38 @@ def show(evaluation: Evaluation, stream: TextIO | None = None) -> None:
             pass
         else:
             return
-    print(as_text(evaluation), file=stream)
+    width = shutil.get_terminal_size().columns if stream.isatty() else None
+    print(as_text(evaluation, width), file=stream)
 
 
 def _show_rich(evaluation: Evaluation, stream: TextIO) -> None:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     console = Console(file=stream)
-    console.print(Text(title(evaluation), style="bold"))
-    console.print(Text("\n".join([evaluation.workload, *(f"fault: {fault}" for fault in evaluation.faults)])))
+    what, *more = about(evaluation)
+    console.print(Text(what, style="bold"))
+    console.print(Text("\n".join(more)))
+    styles = {True: "green", False: "red", None: ""}
+    if max(map(len, _aligned(evaluation))) > console.width:
+        console.print(Text("\n").join(Text(text, styles[better]) for text, better in as_list(evaluation)))
+    else:
+        console.print(_coloured(evaluation, styles))
+    console.print(Text(" ".join(legend(evaluation)), style="dim"))
+    for finding in evaluation.findings:
+        mark = Text("met    " if finding.met else "MISSED ", style="green" if finding.met else "bold red")
+        console.print(mark + Text(f"{finding.objective.text}: {finding.text}", style="not bold default"))
+
+
+def _coloured(evaluation: Evaluation, styles: Mapping[bool | None, str]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, name in enumerate(header(evaluation)):
         table.add_column(name, justify="right" if index else "left", overflow="fold")
-    styles = {True: "green", False: "red", None: ""}
     for row in rows(evaluation):
         table.add_row(
             *(Text(cell, styles[better]) for cell, better in zip(row.cells, row.better, strict=True))
         )
-    console.print(table)
-    console.print(Text("\n".join(legend(evaluation)), style="dim"))
-    for finding in evaluation.findings:
-        mark = Text("met    " if finding.met else "MISSED ", style="green" if finding.met else "bold red")
-        console.print(mark + Text(f"{finding.objective.text}: {finding.text}", style="not bold default"))
+    return table

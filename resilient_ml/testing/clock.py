@@ -5,9 +5,16 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
+from typing import Final
 
 from .. import _checks
 from .turns import Turns
+
+LOOKS: Final = 10_000
+"""How often the time may be asked for at one instant."""
+
+A_LOOK: Final = 1e-6
+"""What asking takes beyond that, in seconds."""
 
 
 class VirtualClock(Turns):
@@ -32,6 +39,8 @@ class VirtualClock(Turns):
             ),
         )
         self._offset = _checks.real("wall", wall, remedy="pass Unix seconds") - start
+        self._looked_at = start
+        self._looks = 0
 
     def now(self) -> float:
         """The monotonic time, in seconds."""
@@ -50,7 +59,21 @@ class VirtualClock(Turns):
         """
         if not seconds >= 0:
             raise ValueError(f"sleep length must be non-negative, got {seconds!r}")
+        if seconds == 0:
+            self.look()
         self.wait(None, self._now + float(seconds))
+
+    def look(self) -> None:
+        """The program asks for the time. A loop that only asks, until it is late enough, must come to its end.
+
+        So, from :data:`LOOKS` times at one instant on, asking takes a microsecond.
+        """
+        if self._now != self._looked_at:
+            self._looked_at, self._looks = self._now, 0
+        self._looks += 1
+        if self._looks > LOOKS:
+            self.wait(None, self._now + A_LOOK)
+            self._looked_at = self._now
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward by *seconds* at once: whoever waits for an instant in between is late."""

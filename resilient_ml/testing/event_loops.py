@@ -10,9 +10,10 @@ import selectors
 import sys
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from .clock import VirtualClock
+from .ending import VirtualTimeOver
 from .governing import governing
 from .threads import clock_of
 from .time_functions import asked_by_machinery
@@ -82,6 +83,7 @@ def trio_replacements(seed: int) -> list[tuple[Any, str, Any]]:
         return []
 
     asked: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+    ended: weakref.WeakSet[Any] = weakref.WeakSet()
     clock_class, manager, cache = _run.SystemClock, _run.TheIOManager, _thread_cache.ThreadCache
     real_time, real_left = clock_class.current_time, clock_class.deadline_to_sleep_time
     real_events, real_soon = manager.get_events, cache.start_thread_soon
@@ -115,7 +117,15 @@ def trio_replacements(seed: int) -> list[tuple[Any, str, Any]]:
             found = real_events(io_manager, 0)
             return bool(found)
 
-        clock.wait(ready, until)
+        try:
+            clock.wait(ready, until, ending=io_manager in ended)
+        except VirtualTimeOver as over:
+            main = getattr(getattr(_run.GLOBAL_RUN_CONTEXT, "runner", None), "main_task", None)
+            if io_manager in ended or main is None or main._abort_func is None:
+                raise
+            # Raised here it would break the run. So it is raised in the main task, once.
+            ended.add(io_manager)
+            main._attempt_abort(_raising(over))
         return found
 
     def start_thread_soon(thread_cache: Any, *args: Any, **kwargs: Any) -> None:
@@ -137,9 +147,16 @@ def trio_replacements(seed: int) -> list[tuple[Any, str, Any]]:
     ]
 
 
+def _raising(error: BaseException) -> Callable[[], NoReturn]:
+    def throw() -> NoReturn:
+        raise error
+
+    return throw
+
+
 def forget_workers(clock: VirtualClock) -> None:
     """Let trio forget the idle threads that ended with *clock*."""
-    if "trio" in sys.modules:
+    if sys.modules.get("trio") is not None:
         from trio._core._thread_cache import THREAD_CACHE
 
         for worker in list(THREAD_CACHE._idle_workers):

@@ -17,6 +17,7 @@ MOMENT: Final = 1.0
 
 _real_start = threading.Thread.start
 _real_join = threading.Thread.join
+_real_is_alive = threading.Thread.is_alive
 
 _ended: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 _governed: weakref.WeakKeyDictionary[threading.Thread, VirtualClock] = weakref.WeakKeyDictionary()
@@ -64,17 +65,27 @@ def start(thread: threading.Thread) -> None:
 def join(thread: threading.Thread, timeout: float | None = None) -> None:
     """``Thread.join``, in virtual time."""
     clock = governing()
-    if clock is None or not thread.is_alive() or thread is threading.current_thread():
+    if clock is None or thread.ident is None or thread is threading.current_thread():
         _real_join(thread, timeout)
         return
     until = math.inf if timeout is None else clock.now() + max(timeout, 0)
-    if clock.wait(lambda: thread in _ended or not thread.is_alive(), until):
+    if _has_ended(thread) or clock.wait(lambda: _has_ended(thread), until):
         with clock.outside():
             _real_join(thread, MOMENT)
         _real_join(thread)  # a finalizer of what is local to it may wait for somebody's turn
 
 
+def is_alive(thread: threading.Thread) -> bool:
+    """``Thread.is_alive``: no longer than until the end of its turn, however long the system takes."""
+    return _real_is_alive(thread) and (governing() is None or thread not in _ended)
+
+
+def _has_ended(thread: threading.Thread) -> bool:
+    return thread in _ended or not _real_is_alive(thread)
+
+
 REPLACED: tuple[tuple[Any, str, Callable[..., Any]], ...] = (
     (threading.Thread, "start", start),
     (threading.Thread, "join", join),
+    (threading.Thread, "is_alive", is_alive),
 )

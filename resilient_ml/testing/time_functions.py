@@ -25,7 +25,10 @@ def asked_by_machinery(depth: int = 2) -> bool:
 def _clock_function(real: Callable[[], Any], virtual: Callable[[Any], Any]) -> Callable[[], Any]:
     def read() -> Any:
         clock = governing()
-        return real() if clock is None or asked_by_machinery() else virtual(clock)
+        if clock is None or asked_by_machinery():
+            return real()
+        clock.look()
+        return virtual(clock)
 
     read.__name__ = read.__qualname__ = real.__name__
     read.__doc__ = f"``time.{real.__name__}``, in virtual time."

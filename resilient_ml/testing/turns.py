@@ -31,12 +31,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from .._forks import survive_forks
 from ._kernel import Sleepers
 from .ending import VirtualTimeOver, VirtualTimeStuck, is_the_end
 from .quiet_lock import QuietLock
 from .watchdog import Watchdog
+
+HEED_SECONDS: Final = 0.05
+"""How often, in real time, the main thread looks up from a wait, to heed signals."""
 
 _real_sleep = time.sleep
 _real_monotonic = time.monotonic
@@ -96,7 +100,9 @@ class Turns:
         finally:
             self._outside.discard(ident)
 
-    def wait(self, ready: Callable[[], bool] | None, until: float, *, last: bool = False) -> bool:
+    def wait(
+        self, ready: Callable[[], bool] | None, until: float, *, last: bool = False, ending: bool = False
+    ) -> bool:
         """Hand the turn on until *ready* or the instant *until*; whether it was ready.
 
         *ready* is called by whichever thread hands the turn on. It may be true once and not again when this
@@ -106,6 +112,7 @@ class Turns:
             ready: Whether the wait is over; cheap, and never waits itself. None: only *until* ends it.
             until: The instant it ends by at the latest; ``inf`` for never.
             last: Whether every other waiter that could go on goes first.
+            ending: Whether this thread knows that virtual time is over, and waits for what it must yet do.
 
         Raises:
             VirtualTimeOver: Virtual time has ended meanwhile.
@@ -119,12 +126,15 @@ class Turns:
                 "start it in the block of virtual_time(), and wait while that lasts"
             )
         waiter = self._waiter(ident, ready, until, last=last)
-        waiter.ending = self._over and is_the_end(sys.exception())
+        waiter.ending = ending or (self._over and is_the_end(sys.exception()))
         try:
             self._queue(waiter)
             if not waiter.go.acquire(blocking=False):
                 self._watch()
-                waiter.go.acquire()
+                # Signals go to the main thread. One that comes just before it waits does not end the wait.
+                limit = HEED_SECONDS if ident == threading.main_thread().ident else -1
+                while not waiter.go.acquire(timeout=limit):
+                    pass
         except BaseException:  # an interrupt: this thread runs on, whoever has the turn
             with self._mutex:
                 self._astray.add(ident)

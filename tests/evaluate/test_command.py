@@ -1,8 +1,10 @@
 """The command: from a shell to a verdict, with helpful words where something was not understood."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +34,12 @@ def right(number):
     return number * 2.0
 
 no_plan = 7
+
+def odd(number):
+    raise ValueError("odd requests")
+
+def interrupted(number):
+    raise KeyboardInterrupt
 """
 
 
@@ -39,6 +47,7 @@ no_plan = 7
 def shop(tmp_path, monkeypatch):
     """A directory with a module to evaluate."""
     (tmp_path / "corner_shop.py").write_text(SHOP)
+    (tmp_path / "leaver.py").write_text("raise SystemExit(0)")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = set(sys.modules)
@@ -84,7 +93,7 @@ def test_a_missed_objective_is_the_exit_status(shop, capsys):
         "--guard", "corner_shop:guard", "--faults", "corner_shop:another_plan", "--count", "200", *objectives
     )
     assert status == 1
-    assert "MISSED  naked.availability >= 99%: naked has availability 0." in capsys.readouterr().out
+    assert "MISSED  naked.availability >= 99%: naked has availability 89 %" in capsys.readouterr().out
 
 
 def test_results_are_written_and_quiet_is_quiet(shop, capsys):
@@ -146,11 +155,48 @@ def test_real_time_is_the_default(shop, capsys):
         (["--rate", "0"], "rate must be above 0"),
         (["--json", "no/such/directory.json"], "--json: there is no directory"),
         (["--html", "no/such/directory.html"], "--html: there is no directory"),
+        (["--json", "."], "--json: . is a directory; name a file in it"),
+        (["--guard", "leaver:guard"], "module 'leaver' exits when it is imported; put what it does as"),
+        (["--faults", "corner_shop:guard"], "corner_shop:guard is no FaultPlan, but of type Pipeline"),
         (["--seconds", "1", "--count", "1"], "not allowed with argument"),
     ],
 )
 def test_what_is_not_understood_is_told_with_the_remedy(shop, capsys, arguments, message):
     assert message in refused(capsys, *arguments)
+
+
+def test_the_usage_does_not_hide_what_is_wrong(shop, capsys):
+    assert refused(capsys, "--guard", "corner_shop").startswith("python -m resilient_ml evaluate: error: ")
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(shop, capsys, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert "--json: out.json cannot be written" in refused(capsys, "--json", "out.json")
+    assert not (shop / "out.json").exists()
+
+
+def test_a_full_disk_is_told(shop, capsys, monkeypatch):
+    def write_text(path, text, encoding):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_text", write_text)
+    assert refused(capsys, "--count", "9", "--json", "out.json").endswith("error: no space left\n")
+
+
+def test_what_fails_in_the_users_own_code_is_raised_as_it_was(shop):
+    with pytest.raises(ValueError, match="odd requests") as caught:
+        evaluate("--oracle", "corner_shop:odd")
+    assert caught.traceback[-1].name == "odd"
+    with pytest.raises(ValueError, match="odd requests") as caught:
+        main(["evaluate", "corner_shop:sell", "--requests", "corner_shop:odd"])
+    assert caught.value.__notes__ == ["requests: a function is asked for each request by its number, from 0"]
+
+
+def test_an_interrupt_ends_it_without_a_traceback(shop, capsys):
+    with pytest.raises(SystemExit) as caught:
+        evaluate("--oracle", "corner_shop:interrupted")
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == "python -m resilient_ml evaluate: interrupted\n"
 
 
 def test_a_model_that_cannot_be_called_is_refused(shop, capsys):

@@ -1,6 +1,7 @@
 """``evaluate``: the same requests and the same luck for every configuration, in every colour."""
 
 import random
+import sys
 import threading
 import time
 
@@ -285,6 +286,31 @@ def test_real_time_works_too():
     assert value(evaluation, "guarded", "p50") > 0
 
 
+def test_a_run_that_took_no_time_has_no_rate():
+    evaluation = evaluate(len, Retry(), workload=Workload.at(["a"], [0.0]), virtual=True)
+    assert "goodput" not in evaluation.arms["naked"].kpis
+    assert value(evaluation, "guarded", "availability") == 1.0
+
+
+def test_items_that_take_no_time_are_not_waited_for():
+    def at_once(text):
+        yield from text
+
+    evaluation = evaluate(
+        at_once, Retry(), workload=Workload.poisson(["ab"], rate=7.0, count=50), virtual=True
+    )
+    firsts = {str(reply.first) for arm in evaluation.arms.values() for reply in arm.replies}
+    waits = {str(reply.waited) for arm in evaluation.arms.values() for reply in arm.replies}
+    assert firsts == waits == {"0.0"}
+
+
+def test_a_backend_that_is_not_installed_is_told_before_anything_runs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "trio", None)
+    with pytest.raises(ModuleNotFoundError, match=r"backend='trio' needs trio, .* with: pip install trio"):
+        run(async_call, backend="trio")
+    assert value(run(call, backend="trio"), "naked", "availability") == 1.0
+
+
 def test_a_closed_loop_is_evaluated_over_the_time_it_took():
     evaluation = run(workload=Workload.closed([1, 2], clients=2, count=100))
     assert value(evaluation, "naked", "goodput") == pytest.approx(40.0)
@@ -375,6 +401,7 @@ async def an_oracle(number):
         ({"objectives": ["rigth == 1"]}, ValueError, "did you mean 'right'"),
         ({"objectives": "wrong == 0"}, TypeError, "objectives must be a list"),
         ({"kpis": [KPI("p99", bool, better="higher")]}, ValueError, "two KPIs are called 'p99'"),
+        ({"kpis": [7]}, TypeError, "kpis must be KPIs, got 7; pass KPI"),
         ({"judge": 7}, TypeError, "judge must be callable, got 7"),
         ({"complete": 7}, TypeError, "complete must be callable, got 7"),
     ],

@@ -93,6 +93,11 @@ def test_an_objective_without_a_configuration_is_about_all_but_the_first():
     ]
 
 
+def test_a_configuration_may_be_called_in_any_script():
+    (finding,) = findings("ключ.availability >= 99%", {"naked": ARMS["naked"], "ключ": ARMS["guarded"]})
+    assert (finding.arm, finding.met) == ("ключ", True)
+
+
 def test_or_about_the_only_one():
     assert [(one.arm, one.met) for one in findings("wrong == 2%", {"naked": ARMS["naked"]})] == [
         ("naked", True)
@@ -110,6 +115,10 @@ def test_or_about_the_only_one():
         ("guarded.p99 <= naked.right", "naked.right was not measured for naked"),
         ("guarded.right beats naked", "right was not measured for both"),
         ("guarded.p99 beats naked", "guarded is better by 0.7, adjusted p 0.2; that may be luck"),
+        ("guarded.availability >= 99.9%", "guarded has availability 99.5 %"),
+        ("guarded.p99 <= 200 ms", "guarded has p99 300 ms"),
+        ("guarded.p99 <= 0.1 * naked.p99 + 10 ms", "guarded has p99 300 ms, which is 110 ms"),
+        ("guarded.wrong beats naked by 1%", "guarded is worse by 1 %, adjusted p 0.001"),
         ("guarded.wrong beats naked", "guarded is worse by 0.01, adjusted p 0.001"),
     ],
 )

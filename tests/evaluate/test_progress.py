@@ -89,3 +89,10 @@ def test_standard_error_is_where_it_goes(clock, capsys):
     with progress_of(True, 8) as shown:
         go(shown, clock)
     assert capsys.readouterr().err == " 50%  naked: 1 failed  3 ok\n"
+
+
+def test_what_fails_meanwhile_has_nothing_to_do_with_rich(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    with pytest.raises(ValueError, match="mine") as caught, progress_of(True, 8, Terminal()):
+        raise ValueError("mine")
+    assert caught.value.__context__ is None

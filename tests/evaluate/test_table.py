@@ -29,8 +29,8 @@ def test_the_table_has_a_row_for_each_kpi_and_a_column_for_each_configuration(ev
     assert lines[4].split() == ["naked", "guarded", "change", "p"]
     (availability,) = [line for line in lines if line.startswith("availability")]
     assert re.match(r"availability +80 % \(.* to .*\) +100 % \(.* to 100\) +\+20 points +1\.00", availability)
-    assert lines[-2].startswith("met     guarded.availability == 100%: guarded has availability 1")
-    assert lines[-1].startswith("MISSED  guarded.wrong <= 1%: guarded has wrong 0.")
+    assert lines[-2].startswith("met     guarded.availability == 100%: guarded has availability 100 %")
+    assert lines[-1].startswith("MISSED  guarded.wrong <= 1%: guarded has wrong 20 %")
     assert max(map(len, lines)) <= 110
 
 
@@ -97,6 +97,7 @@ def test_a_terminal_gets_colours(evaluation, monkeypatch):
 
 def test_a_terminal_without_rich_gets_plain_text(evaluation, monkeypatch):
     monkeypatch.setitem(sys.modules, "rich.console", None)
+    monkeypatch.setenv("COLUMNS", "120")
     stream = Terminal()
     table.show(evaluation, stream)
     assert stream.getvalue() == f"{evaluation}\n"
@@ -107,3 +108,44 @@ def test_only_what_is_more_than_luck_is_better_or_worse(evaluation):
     assert by_name["availability"] == (None, None, None, None, None) or by_name["availability"][3] is True
     assert by_name["p50"][3] is None
     assert by_name["leaks"][3] is None
+
+
+@pytest.mark.parametrize("rich", [True, False])
+def test_a_narrow_terminal_gets_a_list_that_fits(evaluation, monkeypatch, rich):
+    if not rich:
+        monkeypatch.setitem(sys.modules, "rich.console", None)
+    monkeypatch.setenv("COLUMNS", "44")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    stream = Terminal()
+    table.show(evaluation, stream)
+    lines = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()]
+    at = lines.index("availability")
+    assert lines[at + 1].startswith("  naked    80 % (")
+    assert lines[at + 2].startswith("  guarded  100 % (")
+    assert re.fullmatch(r" {11}\+20 points, p \d\.\d\d", lines[at + 3])
+    at = lines.index("leaks")
+    assert lines[at + 1 : at + 4] == ["  naked    0", "  guarded  0", " " * 11 + "same"]
+    legend = lines[lines.index("overhead") :]
+    assert max(map(len, (line for line in legend if "objective" not in line and ":" not in line))) <= 44
+
+
+def test_what_fails_without_faults_is_said_first():
+    from resilient_ml.evaluate import Workload, evaluate
+
+    def two(first, second):
+        return first
+
+    refused = evaluate(two, workload=Workload.constant([1], rate=10.0, count=20), virtual=True)
+    assert refused.notes == ("without faults, naked failed 20 of 20 requests: 20 TypeError",)
+    assert "note: without faults, naked failed 20 of 20" in str(refused).splitlines()[2]
+    assert refused.to_dict()["notes"] == list(refused.notes)
+    assert "without faults, naked failed" in refused.to_html()
+
+
+def test_nothing_is_noted_of_a_model_that_answers(evaluation):
+    assert evaluation.notes == ()
+    assert "note:" not in str(evaluation)
+
+
+def test_nothing_is_noted_where_nothing_ran_without_faults():
+    assert shop_evaluation(healthy=False).notes == ()

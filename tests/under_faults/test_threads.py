@@ -67,12 +67,12 @@ def kill(ident):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_idle_worker_that_was_killed_from_outside_is_replaced_and_its_call_is_answered():
     bulkhead = Bulkhead(1)
-    safe = Pipeline(bulkhead, Timeout(20))(threading.get_ident)
+    safe = Pipeline(bulkhead, Timeout(20))(threading.current_thread)
     first = safe()
-    kill(first)  # it sleeps, and finds out when it is woken for the next call
+    kill(first.ident)  # it sleeps, most likely, and finds out when it is woken for the next call
     second = safe()
-    assert second not in (first, threading.get_ident())
-    assert safe() == second
+    assert second is not first
+    assert safe() is second
     assert bulkhead.in_flight == 0
 
 
@@ -94,13 +94,42 @@ def test_a_worker_that_is_killed_while_a_job_is_on_its_way_waits_for_it_and_pass
     worker = object.__new__(workers._Worker)
 
     class Gate:
-        def acquire(self):
+        def acquire(self, timeout):
             worker.job = job  # the caller has taken it from the idle ones, and hands over now
+            return True
 
-    worker.job, worker._gate = None, Gate()
+    worker.job, worker._gate, worker._idle = None, Gate(), deque()
     worker._pass_on()
     assert job.wait(20)
     assert job.result() != threading.get_ident()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("moment", ["run", "finish"])
+def test_a_worker_that_is_killed_around_a_call_ends_that_call_and_is_no_longer_counted_on(
+    monkeypatch, moment
+):
+    """In the moments before, between and after what is the user's code."""
+    monkeypatch.setattr(workers, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(workers._pool, "idle", deque())
+    bulkhead = Bulkhead(1)
+    safe = Pipeline(bulkhead, Timeout(20))(str.upper)
+    whole = getattr(workers.Job, moment)
+    killed = []
+
+    def die_once(job):
+        if killed:
+            return whole(job)
+        killed.append(threading.current_thread())
+        raise SystemExit
+
+    monkeypatch.setattr(workers.Job, moment, die_once)
+    with pytest.raises(SystemExit):
+        safe("cat")
+    killed[0].join(20)
+    assert bulkhead.in_flight == 0
+    assert not workers._pool.idle
+    assert safe("cat") == "CAT"
 
 
 def test_a_worker_that_is_killed_in_the_middle_of_a_call_ends_that_call_and_serves_on():
