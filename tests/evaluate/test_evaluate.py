@@ -344,7 +344,7 @@ def test_missed_objectives_fail_the_check_with_their_numbers():
     evaluation = shop_evaluation()
     assert not evaluation.passed
     with pytest.raises(
-        ObjectivesMissed, match=r"1 of 2 objectives missed:\n  guarded.wrong <= 1%: guarded has wrong 0\."
+        ObjectivesMissed, match=r"1 of 2 objectives missed:\n  guarded.wrong <= 1%: guarded has wrong 25 %"
     ):
         evaluation.check()
 

@@ -30,7 +30,7 @@ def test_the_table_has_a_row_for_each_kpi_and_a_column_for_each_configuration(ev
     (availability,) = [line for line in lines if line.startswith("availability")]
     assert re.match(r"availability +80 % \(.* to .*\) +100 % \(.* to 100\) +\+20 points +1\.00", availability)
     assert lines[-2].startswith("met     guarded.availability == 100%: guarded has availability 100 %")
-    assert lines[-1].startswith("MISSED  guarded.wrong <= 1%: guarded has wrong 20 %")
+    assert lines[-1].startswith("MISSED  guarded.wrong <= 1%: guarded has wrong 25 %")
     assert max(map(len, lines)) <= 110
 
 
@@ -136,7 +136,9 @@ def test_what_fails_without_faults_is_said_first():
         return first
 
     refused = evaluate(two, workload=Workload.constant([1], rate=10.0, count=20), virtual=True)
-    assert refused.notes == ("without faults, naked failed 20 of 20 requests: 20 TypeError",)
+    assert refused.notes == tuple(
+        f"without faults, {name} failed 20 of 20 requests: 20 TypeError" for name in ("naked", "guarded")
+    )
     assert "note: without faults, naked failed 20 of 20" in str(refused).splitlines()[2]
     assert refused.to_dict()["notes"] == list(refused.notes)
     assert "without faults, naked failed" in refused.to_html()
