@@ -21,6 +21,8 @@ from types import ModuleType
 import pytest
 
 import resilient_ml
+from resilient_ml import evaluate, testing
+from resilient_ml.testing import faults
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -122,9 +124,23 @@ def test_the_reference_names_every_public_name() -> None:
     assert set(resilient_ml.__all__) <= described
 
 
+@pytest.mark.parametrize("package", [testing, faults, evaluate], ids=lambda package: package.__name__)
+def test_the_reference_names_every_public_name_of_what_proves(package: ModuleType) -> None:
+    reference = "".join(
+        page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "reference").glob("*.md")
+    )
+    path = re.escape(package.__name__)
+    # A function may be in a module of its own name.
+    described = set(re.findall(rf"^::: {path}\.(?:\w+\.)?(\w+)$", reference, re.MULTILINE))
+    assert set(package.__all__) <= described
+
+
 def test_the_readme_opens_with_code_that_runs_and_has_its_two_commands() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     first_screen = "\n".join(text.splitlines()[:50])
     assert next(blocks(first_screen)).line < 40
     commands = [line for line in text.splitlines() if line.startswith("python3 -m venv ")]
-    assert [line.rpartition("/python ")[2] for line in commands] == ["examples/quickstart.py", "-m pytest -n auto"]
+    assert [line.rpartition("/python ")[2] for line in commands] == [
+        "examples/quickstart.py",
+        "-m pytest -n auto",
+    ]

@@ -64,7 +64,7 @@ class VirtualClock(Turns):
         self.wait(None, self._now + float(seconds))
 
     def look(self) -> None:
-        """The program asks for the time. A loop that only asks, until it is late enough, must come to its end.
+        """The program asks for the time. A loop that only asks, until it is late enough, must end too.
 
         So, from :data:`LOOKS` times at one instant on, asking takes a microsecond.
         """

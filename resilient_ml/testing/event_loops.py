@@ -74,7 +74,7 @@ ASYNCIO: tuple[tuple[Any, str, Any], ...] = (
 )
 
 
-def trio_replacements(seed: int) -> list[tuple[Any, str, Any]]:
+def trio_replacements(seed: int) -> list[tuple[Any, str, Any]]:  # noqa: C901 - small functions, side by side
     """What is to be replaced in trio, where it is installed: it may be imported later, by anyio say."""
     try:
         _run: Any = importlib.import_module("trio._core._run")

@@ -32,6 +32,7 @@ def test_the_fields_of_version_1_are_these(told):
             "level",
             "workload",
             "faults",
+            "notes",
             "requests",
             "seconds",
         ),

@@ -6,8 +6,8 @@ from statistics import fmean
 
 import pytest
 
-from resilient_ml.testing.simulate import Distribution, Exponential, Lognormal, Pareto, Uniform
 from resilient_ml.testing.distributions import lengths
+from resilient_ml.testing.simulate import Distribution, Exponential, Lognormal, Pareto, Uniform
 
 EACH = [Exponential(0.5), Lognormal(0.5, sigma=0.8), Pareto(0.1, shape=2.5), Uniform(0.2, 0.4)]
 MEANS = [0.5, 0.5 * math.exp(0.8**2 / 2), 0.1 * 2.5 / 1.5, 0.3]

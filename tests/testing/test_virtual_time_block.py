@@ -101,7 +101,7 @@ def test_there_is_one_virtual_time_at_a_time():
         assert clock.now() == 1001.0
 
 
-# -- the end ---------------------------------------------------------------------------------------------------
+# -- the end --------------------------------------------------------------------------------------------
 
 
 def test_threads_that_still_wait_are_ended():
@@ -233,13 +233,13 @@ def test_a_thread_that_will_not_end_is_named(monkeypatch):
             with contextlib.suppress(BaseException):
                 time.sleep(0.01)
 
-    with pytest.warns(
-        RuntimeWarning, match="virtual time has ended and stubborn still runs; end the threads"
+    with (
+        pytest.warns(RuntimeWarning, match="virtual time has ended and stubborn still runs; end the threads"),
+        virtual_time() as clock,
     ):
-        with virtual_time() as clock:
-            thread = threading.Thread(target=stubborn, name="stubborn")
-            thread.start()
-            clock.settle()
+        thread = threading.Thread(target=stubborn, name="stubborn")
+        thread.start()
+        clock.settle()
     stop.append(True)
     thread.join()
 
@@ -294,7 +294,7 @@ def test_the_error_of_the_block_is_not_hidden_by_threads_that_are_left():
     os.close(far)
 
 
-# -- nothing is left -------------------------------------------------------------------------------------------
+# -- nothing is left ------------------------------------------------------------------------------------
 
 
 def test_two_hundred_blocks_leave_nothing_behind():

@@ -21,7 +21,7 @@ DIGEST = "99a1aed775905348"
 
 
 class Program:
-    """A few threads that sleep, lock, signal, hand things over, start and join others, by the luck of a seed."""
+    """A few threads that sleep, lock, signal, hand things over and start others, by the luck of a seed."""
 
     def __init__(self, seed):
         self.luck = random.Random(seed)

@@ -21,7 +21,7 @@ from .threads_in_turn import Diary, all_threads
 ANSWER_LATE = [sys.executable, "-c", "import time; time.sleep(0.1); print('answer')"]
 
 
-# -- locks and calls that wait in the kernel ------------------------------------------------------------------
+# -- locks and calls that wait in the kernel ------------------------------------------------------------
 
 
 def test_a_lock_made_before_the_block_is_waited_for_in_the_kernel():
@@ -113,7 +113,7 @@ def test_a_thread_that_the_kernel_holds_for_ever_is_named_at_the_end():
         thread.join()
 
 
-# -- other processes -------------------------------------------------------------------------------------------
+# -- other processes ------------------------------------------------------------------------------------
 
 
 def test_a_held_clock_waits_for_another_process():
@@ -226,7 +226,7 @@ def test_a_process_forked_by_a_stranger_is_in_real_time():
     assert statuses == [0]
 
 
-# -- threads that it does not govern ---------------------------------------------------------------------------
+# -- threads that it does not govern --------------------------------------------------------------------
 
 
 def test_threads_from_before_the_block_keep_real_time():
@@ -277,7 +277,7 @@ def test_a_thread_from_before_the_block_wakes_who_waits_in_it():
         thread.join()
 
 
-# -- nobody can go on ------------------------------------------------------------------------------------------
+# -- nobody can go on -----------------------------------------------------------------------------------
 
 
 def test_when_nobody_can_go_on_the_first_thread_is_told_where_all_wait():
@@ -364,7 +364,7 @@ def test_the_pause_that_counts_begins_when_nobody_works_any_more():
         thread.join()
 
 
-# -- what the system tells -------------------------------------------------------------------------------------
+# -- what the system tells ------------------------------------------------------------------------------
 
 
 STATUS = (

@@ -15,6 +15,7 @@ import anyio.from_thread
 import anyio.to_thread
 import pytest
 import trio
+import trio.lowlevel
 import trio.testing
 
 from resilient_ml.testing import virtual_time
@@ -55,7 +56,7 @@ def test_limits_end_waits_in_time():
             await trio.Event().wait()
         assert trio.current_time() == 1010.1
         with trio.fail_after(math.inf):
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
 
     with virtual_time():
         trio.run(main)
@@ -104,7 +105,7 @@ def test_a_run_is_a_guest_of_another_loop():
                 diary.note("guest")
             with trio.move_on_after(86400 * 2):
                 await trio.sleep_forever()
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
             return "home"
 
         trio.lowlevel.start_guest_run(
