@@ -193,7 +193,9 @@ TABLE = """
     by means of PyThreadState_SetAsyncExc
     threads: an_idle_worker_that_was_killed_from_outside_is_replaced_and_its_call_is_answered
     threads: an_idle_worker_that_was_killed_is_no_longer_counted_on
-    threads: a_worker_that_is_killed_while_a_job_is_on_its_way_waits_for_it_and_passes_it_on
+    threads: a_worker_that_is_killed_around_a_call_ends_that_call_and_is_no_longer_counted_on
+    threads: a_worker_that_is_killed_as_it_is_handed_a_job_passes_it_on
+    threads: a_worker_that_is_killed_after_its_call_has_ended_leaves_the_answer_alone
     threads: a_worker_that_is_killed_in_the_middle_of_a_call_ends_that_call_and_serves_on
     ../promises: nothing_is_injected_into_a_running_thread
 42 thread start fails

@@ -65,11 +65,12 @@ def kill(ident):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_an_idle_worker_that_was_killed_from_outside_is_replaced_and_its_call_is_answered():
+def test_an_idle_worker_that_was_killed_from_outside_is_replaced_and_its_call_is_answered(monkeypatch):
+    monkeypatch.setattr(workers, "IDLE_SECONDS", 1.0)  # where coverage is measured it only then finds out
     bulkhead = Bulkhead(1)
     safe = Pipeline(bulkhead, Timeout(20))(threading.current_thread)
     first = safe()
-    kill(first.ident)  # it sleeps, most likely, and finds out when it is woken for the next call
+    kill(first.ident)  # it sleeps, and finds out when it is woken for the next call
     second = safe()
     assert second is not first
     assert safe() is second
@@ -88,20 +89,29 @@ def test_an_idle_worker_that_was_killed_is_no_longer_counted_on(monkeypatch):
     assert safe() is not first
 
 
-def test_a_worker_that_is_killed_while_a_job_is_on_its_way_waits_for_it_and_passes_it_on(monkeypatch):
+@pytest.mark.parametrize("there", [True, False])
+def test_a_worker_that_is_killed_as_it_is_handed_a_job_passes_it_on(monkeypatch, there):
     monkeypatch.setattr(workers._pool, "idle", deque())
     job = workers.Job(threading.get_ident, (), {}, math.inf)
     worker = object.__new__(workers._Worker)
 
     class Gate:
         def acquire(self, timeout):
+            assert worker.job is None
             worker.job = job  # the caller has taken it from the idle ones, and hands over now
             return True
 
-    worker.job, worker._gate, worker._idle = None, Gate(), deque()
+    worker.job, worker._gate, worker._idle = job if there else None, Gate(), deque()
     worker._pass_on()
     assert job.wait(20)
     assert job.result() != threading.get_ident()
+
+
+def test_a_worker_that_is_killed_after_its_call_has_ended_leaves_the_answer_alone():
+    job = workers.start(str.upper, ("cat",), {}, math.inf)
+    assert job.wait(20)
+    job.fail(SystemExit())
+    assert job.result() == "CAT"
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
