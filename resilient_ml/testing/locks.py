@@ -14,12 +14,18 @@ from types import TracebackType
 from typing import Any
 
 from .governing import governing
+from .time_functions import asked_by_machinery
+
+_real_rlock = threading.RLock
 
 
 class VirtualLock:
-    """A ``threading.Lock`` whose waiting threads hand their turn on."""
+    """A ``threading.Lock`` whose waiting threads hand their turn on. Test runners are given a real one."""
 
     __slots__ = ("__weakref__", "_lock")
+
+    def __new__(cls) -> Any:  # noqa: D102
+        return _thread.allocate_lock() if asked_by_machinery() else super().__new__(cls)
 
     def __init__(self) -> None:
         self._lock = _thread.allocate_lock()
@@ -85,4 +91,4 @@ class VirtualSimpleQueue(queue.SimpleQueue[Any]):
 
 def virtual_rlock(*args: Any, **kwargs: Any) -> Any:
     """A re-entrant lock on top of :class:`VirtualLock`: ``threading``'s own in Python."""
-    return threading._RLock(*args, **kwargs)
+    return (_real_rlock if asked_by_machinery() else threading._RLock)(*args, **kwargs)

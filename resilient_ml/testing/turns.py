@@ -138,8 +138,7 @@ class Turns:
         except BaseException:  # an interrupt: this thread runs on, whoever has the turn
             with self._mutex:
                 self._astray.add(ident)
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
+                self._waiters = [one for one in self._waiters if one is not waiter]
             raise
         error, waiter.error = waiter.error, None
         if error is None:
@@ -288,9 +287,10 @@ class Turns:
             frame = frames.get(ident)
             while frame is not None and (frame.f_globals.get("__name__") or "").partition(".")[0] in _OURS:
                 frame = frame.f_back
-            if frame is not None:
-                where = f"{frame.f_code.co_name} ({frame.f_code.co_filename}:{frame.f_lineno})"
-                places.append(f"{names.get(ident, ident)} in {where}")
+            where = (
+                f" in {frame.f_code.co_name} ({frame.f_code.co_filename}:{frame.f_lineno})" if frame else ""
+            )
+            places.append(f"{names.get(ident, ident)}{where}")
         return ", ".join(places)
 
     def close(self, *, seconds: float = 5.0) -> tuple[str, ...]:
@@ -313,12 +313,13 @@ class Turns:
                 others = set(self._governed) - {own}
                 blind = [ident for ident in others & self._astray if self._sleeps(ident)]
                 if (len(blind) == len(others) and not self._waiters) or _real_monotonic() > limit:
+                    left = tuple(thread.name for thread in threading.enumerate() if thread.ident in others)
                     self._let_go()
                     break
             _real_sleep(0.0005)
         if self._watchdog is not None:
             self._watchdog.stop()
-        return tuple(thread.name for thread in threading.enumerate() if thread.ident in others)
+        return left
 
     def _let_go(self) -> None:
         """Whoever is left is on its own, in real time."""

@@ -17,7 +17,7 @@ from .. import _checks
 from .._ambient import Clock
 from .._call import Call
 from .._drivers import workers
-from . import event_loops, locks, threads, time_functions
+from . import event_loops, locks, threads, time_functions, trio_runs
 from .clock import VirtualClock
 from .governing import govern, governing, running
 
@@ -88,7 +88,7 @@ def virtual_time(
             # An executor's thread would log that it was ended.
             with _silent("concurrent.futures"):
                 left = clock.close()
-            event_loops.forget_workers(clock)
+            trio_runs.forget_workers(clock)
     if left:
         warnings.warn(
             f"virtual time has ended and {', '.join(left)} still runs; end the threads that a test starts",
@@ -98,7 +98,7 @@ def virtual_time(
 
 
 def _replace_all(undo: contextlib.ExitStack, seed: int) -> None:
-    replaced = [*threads.REPLACED, *event_loops.ASYNCIO, *event_loops.trio_replacements(seed)]
+    replaced = [*threads.REPLACED, *event_loops.ASYNCIO, *trio_runs.replacements(seed)]
     replaced += [(workers._pool, "idle", deque())]  # idle threads wait in the time they were started in
     replaced += [(Clock, "now", staticmethod(_reader(Clock.now, VirtualClock.now)))]
     replaced += [(Clock, "wall", staticmethod(_reader(Clock.wall, VirtualClock.wall)))]

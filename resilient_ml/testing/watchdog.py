@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import _thread
+import sys
+import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -18,7 +20,11 @@ class Watchdog:
         self._ended = _thread.allocate_lock()
         self._stopping.acquire()
         self._ended.acquire()
-        _thread.start_new_thread(self._watch, ())
+        # Traced as any thread of threading's is, for debuggers and coverage.
+        _thread.start_new_thread(
+            lambda: (sys.settrace(threading.gettrace()), self._watch()),  # type: ignore[func-returns-value]
+            (),
+        )
 
     def _watch(self) -> None:
         while not self._stopping.acquire(timeout=LOOK_SECONDS):

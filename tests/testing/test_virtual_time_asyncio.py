@@ -250,9 +250,10 @@ def test_what_breaks_a_wait_is_raised_where_it_waits():
 
 def test_debug_mode_sees_slow_callbacks(caplog):
     async def main():
-        time.sleep(2)
+        blocks(2)
 
     with virtual_time():
+        blocks = time.sleep
         asyncio.run(main(), debug=True)
     assert "took 2.000 seconds" in caplog.text
 

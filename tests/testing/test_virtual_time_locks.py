@@ -7,6 +7,7 @@ import queue
 import signal
 import threading
 import time
+import types
 
 import pytest
 
@@ -404,3 +405,14 @@ def test_the_collector_is_on_again_after_whoever_leaves_last():
     for thread in threads:
         thread.join()
     assert gc.isenabled()
+
+
+def test_test_runners_have_real_locks():
+    runner = types.ModuleType("coverage.collector")
+    exec("import threading\ndef make(kind):\n    return getattr(threading, kind)()\n", runner.__dict__)
+    with virtual_time():
+        assert [type(runner.make(kind)) for kind in ("Lock", "RLock")] == REAL_KINDS
+        assert type(threading.Lock()) not in REAL_KINDS
+
+
+REAL_KINDS = [type(threading.Lock()), type(threading.RLock())]

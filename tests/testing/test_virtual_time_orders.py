@@ -21,7 +21,7 @@ DIGEST = "99a1aed775905348"
 
 
 class Program:
-    """A few threads that sleep, lock, signal, hand things over and start others, by the luck of a seed."""
+    """A few threads that sleep, lock, signal, hand things over, start and join others, by a seed's luck."""
 
     def __init__(self, seed):
         self.luck = random.Random(seed)
@@ -56,7 +56,7 @@ class Program:
     def do(self, name, kind, seconds):
         match kind:
             case 0 | 1:
-                return time.sleep(seconds)
+                time.sleep(seconds)
             case 2:
                 with self.lock:
                     time.sleep(seconds)
@@ -72,7 +72,7 @@ class Program:
             case 6:
                 return self.event.wait(seconds)
             case 7:
-                return self.event.clear() if self.event.is_set() else self.event.set()
+                (self.event.clear if self.event.is_set() else self.event.set)()
             case 8:
                 entered = self.semaphore.acquire(timeout=seconds)
                 if entered:
@@ -90,6 +90,7 @@ class Program:
                 taken = self.over(queue.Empty, lambda: self.simple.get(timeout=seconds))
                 child.join(seconds)
                 return taken, child.is_alive()
+        return None
 
     @staticmethod
     def over(kind, ask):

@@ -12,8 +12,9 @@ import time
 import warnings
 
 import pytest
+import trio
 
-from resilient_ml.testing import VirtualClock, VirtualTimeStuck, _kernel, turns, virtual_time
+from resilient_ml.testing import VirtualTimeStuck, _kernel, turns, virtual_time
 from resilient_ml.testing._kernel import LOOKS, Sleepers
 
 from .threads_in_turn import Diary, all_threads
@@ -103,12 +104,16 @@ def test_settling_waits_for_who_has_left_the_kernel():
 
 def test_a_thread_that_the_kernel_holds_for_ever_is_named_at_the_end():
     near, far = socket.socketpair()
+    thread = threading.Thread(target=near.recv, args=(1,), name="the listener")
+
+    def block():
+        with virtual_time() as clock:
+            thread.start()
+            clock.settle()
+
     with near, far:
         with pytest.warns(RuntimeWarning, match="has ended and the listener still runs; end the threads"):
-            with virtual_time() as clock:
-                thread = threading.Thread(target=near.recv, args=(1,), name="the listener")
-                thread.start()
-                clock.settle()
+            block()
         far.send(b"!")
         thread.join()
 
@@ -205,17 +210,25 @@ def _fork():
 
 
 def test_a_process_forked_by_a_stranger_is_in_real_time():
-    # What the child does first; a real one would inherit whatever this process's other threads hold.
-    clock, governed = VirtualClock(), []
+    go, statuses = _thread.allocate_lock(), []
+    go.acquire()
 
     def forks():
-        clock.after_fork()
-        governed.append(clock.governs(threading.get_ident()))
+        with go:
+            child = _fork()
+        if child == 0:
+            began = time.monotonic()
+            time.sleep(0)
+            os._exit(0 if 0 <= time.monotonic() - began < 1e6 and began > 0 else 1)
+        statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
     stranger = threading.Thread(target=forks)
     stranger.start()
-    stranger.join()
-    assert governed == [False]
+    with virtual_time(start=-1e9) as clock:
+        go.release()
+        with clock.hold():
+            stranger.join()
+    assert statuses == [0]
 
 
 # -- threads that it does not govern --------------------------------------------------------------------
@@ -233,6 +246,13 @@ def test_threads_from_before_the_block_keep_real_time():
             child = threading.Thread(target=lambda: answers.append(time.monotonic()))
             child.start()
             child.join()
+            answers.append(asyncio.run(loop_time()))
+            trio.run(trio.sleep, 0.001)
+            answers.append(time.monotonic())
+
+    async def loop_time():
+        await asyncio.sleep(0.001)
+        return asyncio.get_running_loop().time()
 
     before = time.monotonic()
     thread = threading.Thread(target=stranger)
@@ -242,7 +262,7 @@ def test_threads_from_before_the_block_keep_real_time():
         with clock.hold():
             thread.join()
         assert clock.now() == -1e9
-    assert before < answers[0] < answers[1] <= answers[2]
+    assert before < answers[0] < answers[1] <= answers[2] < answers[3] < answers[4]
 
 
 def test_a_thread_from_before_the_block_wakes_who_waits_in_it():
@@ -282,6 +302,7 @@ def test_when_nobody_can_go_on_the_first_thread_is_told_where_all_wait():
 
         thread = threading.Thread(target=holds_for_ever, name="the holder")
         thread.start()
+        threading.Thread(target=event.wait, name="the other").start()
         with pytest.raises(VirtualTimeStuck) as stuck:
             thread.join()
         said = str(stuck.value)
@@ -289,6 +310,7 @@ def test_when_nobody_can_go_on_the_first_thread_is_told_where_all_wait():
         assert "MainThread in test_when_nobody_can_go_on_the_first_thread_is_told_where_all_wait (" in said
         assert "the holder in holds_for_ever (" in said
         assert f"{__file__}:" in said
+        assert ", the other; let one of them set" in said
         assert said.endswith("wait for it in `with clock.hold():`")
         event.set()
         thread.join()

@@ -43,6 +43,33 @@ def test_a_started_thread_runs_when_its_starter_waits():
     assert order == ["starter", "thread", "joined"]
 
 
+def test_a_turn_waits_for_a_thread_that_is_slow_to_come():
+    with virtual_time() as clock:
+        diary, given = Diary(), []
+
+        def until_it_has_the_turn(frame, event, argument):
+            if event == "call" and frame.f_code.co_name == "governed_run":
+                while clock._holder != 0:  # as long as the turn of whoever is to come is not given
+                    nap(0.001)
+                given.append(True)
+
+        threading.setprofile(until_it_has_the_turn)
+        try:
+            thread = threading.Thread(target=lambda: (time.sleep(1), diary.note("thread")))
+            thread.start()
+        finally:
+            threading.setprofile(None)
+        time.sleep(2)
+        diary.note("starter")
+        thread.join()
+    assert given == [True]
+    assert diary == [(1, "thread"), (2, "starter")]
+
+
+def nap(seconds, real_sleep=time.sleep):
+    real_sleep(seconds)
+
+
 def test_threads_start_threads():
     with virtual_time():
         diary = Diary()

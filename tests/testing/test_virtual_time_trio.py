@@ -1,6 +1,7 @@
 """trio in virtual time, in its own mode and as a guest; anyio on both."""
 
 import asyncio
+import gc
 import math
 import queue
 import subprocess
@@ -15,10 +16,9 @@ import anyio.from_thread
 import anyio.to_thread
 import pytest
 import trio
-import trio.lowlevel
 import trio.testing
 
-from resilient_ml.testing import virtual_time
+from resilient_ml.testing import VirtualTimeOver, trio_runs, turns, virtual_time
 
 from .threads_in_turn import Diary, all_threads
 
@@ -144,9 +144,6 @@ def test_several_runs_in_threads_share_one_clock():
 
 
 def test_idle_threads_of_trios_wait_in_the_time_they_were_started_in():
-    def idents():
-        return {threading.get_ident() for _ in "once"}
-
     async def main():
         await trio.to_thread.run_sync(time.sleep, 0)
         return await trio.to_thread.run_sync(threading.current_thread)
@@ -163,7 +160,7 @@ def test_idle_threads_of_trios_wait_in_the_time_they_were_started_in():
 def test_trio_may_be_imported_after_the_block_began():
     code = """
         import sys
-        from resilient_ml.testing import virtual_time
+        from resilient_ml.testing import VirtualTimeOver, trio_runs, turns, virtual_time
         with virtual_time() as clock:
             import trio
             async def main():
@@ -181,7 +178,7 @@ def test_virtual_time_goes_without_trio():
         import sys
         sys.modules["trio"] = None
         import asyncio, time
-        from resilient_ml.testing import virtual_time
+        from resilient_ml.testing import VirtualTimeOver, trio_runs, turns, virtual_time
         with virtual_time() as clock:
             time.sleep(60)
             asyncio.run(asyncio.sleep(60))
@@ -260,3 +257,39 @@ def test_a_loop_with_threads_of_its_own_ends_with_the_block():
         thread.start()
         clock.settle()
     assert not thread.is_alive()
+
+
+def test_a_run_that_will_not_end_is_broken_off(monkeypatch):
+    monkeypatch.setattr(turns.Turns.close, "__kwdefaults__", {"seconds": 0.05})
+    unraisable = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    told = []
+
+    async def stubborn():
+        while True:
+            try:
+                await trio.sleep_forever()
+            except BaseException as error:
+                told.append(type(error))
+                if len(told) > 1:
+                    raise
+
+    def block():
+        with virtual_time() as clock:
+            thread.start()
+            clock.settle()
+
+    thread = threading.Thread(target=lambda: trio.run(stubborn), name="stubborn")
+    with pytest.warns(RuntimeWarning, match="stubborn still runs"):
+        block()
+    thread.join()
+    gc.collect()
+    assert told[0] is VirtualTimeOver
+    assert told[1:] == [GeneratorExit]
+
+
+def test_who_has_no_run_in_its_thread_is_not_told():
+    class Module:
+        GLOBAL_RUN_CONTEXT = threading.local()
+
+    assert not trio_runs._told(Module, VirtualTimeOver())

@@ -23,7 +23,29 @@ def _asked(*args: Any) -> NoReturn:
 class Hostile:
     """An object that answers no question about itself."""
 
-    __bool__ = __len__ = __eq__ = __ne__ = __hash__ = __repr__ = __str__ = __format__ = _asked
+    def __bool__(self) -> bool:
+        return _asked(self)
+
+    def __len__(self) -> int:
+        return _asked(self)
+
+    def __eq__(self, other: object) -> bool:
+        return _asked(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return _asked(self, other)
+
+    def __hash__(self) -> int:
+        return _asked(self)
+
+    def __repr__(self) -> str:
+        return _asked(self)
+
+    def __str__(self) -> str:
+        return _asked(self)
+
+    def __format__(self, spec: str) -> str:
+        return _asked(self, spec)
 
 
 class Falsy(Exception):
@@ -46,13 +68,12 @@ class EqualToAll(ConnectionError):
     def __eq__(self, other: object) -> bool:
         return True
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        raise TypeError("what is equal to everything has no hash")
 
 
-class HostileError(Exception):
+class HostileError(Hostile, Exception):
     """An error that answers no question about itself."""
-
-    __bool__ = __len__ = __eq__ = __ne__ = __hash__ = __repr__ = __str__ = __format__ = _asked
 
 
 class HostileTransientError(HostileError, ConnectionError):

@@ -67,9 +67,11 @@ class Subject:
         call: Callable[[Any, Any], Any] | None = None,
         answer: Callable[[], Any] | None = None,
     ) -> None:
-        self.make = _checks.function("make", make, remedy="pass a function that makes a fresh policy")
-        self.call_is_given = call is not None
-        self.answer_is_given = answer is not None
+        self.make: Callable[..., Any] = _checks.function(
+            "make", make, remedy="pass a function that makes a fresh policy"
+        )
+        self.call_is_given: bool = call is not None
+        self.answer_is_given: bool = answer is not None
         self._call = _checks.function(
             "call", call or _call, remedy="pass a function of (guarded, thing) that calls guarded"
         )
@@ -89,8 +91,8 @@ class Subject:
                 "make must return a fresh policy each time, got the same object twice; "
                 "pass lambda: MyPolicy(...), say"
             )
-        self.roles = frozenset(_roles(first))
-        self.name = first.describe() if isinstance(first, Policy | Pipeline) else type(first).__name__
+        self.roles: frozenset[str] = frozenset(_roles(first))
+        self.name: str = first.describe() if isinstance(first, Policy | Pipeline) else type(first).__name__
 
     def call(self, guarded: Any, thing: Any = None) -> Any:
         """Call *guarded* with *thing*, in the way that was asked for."""

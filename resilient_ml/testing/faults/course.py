@@ -35,9 +35,9 @@ class Course:
         self._picked: list[tuple[Fault, Case]] = []
         self._acting: list[tuple[Fault, Case]] = []
         self._items = 0
-        self.args = args
-        self.kwargs = kwargs
-        self.over = False
+        self.args: tuple[Any, ...] = args
+        self.kwargs: dict[str, Any] = kwargs
+        self.over: bool = False
 
     def before(self) -> Iterator[Step]:
         """What happens before the callable is called."""

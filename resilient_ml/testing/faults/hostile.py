@@ -38,7 +38,8 @@ class UnprintableError(Exception):
     def __repr__(self) -> NoReturn:
         raise RuntimeError("this exception has no repr")
 
-    __str__ = __repr__
+    def __str__(self) -> NoReturn:
+        raise RuntimeError("this exception has no repr")
 
 
 class HugeError(Exception):

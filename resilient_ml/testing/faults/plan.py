@@ -64,8 +64,8 @@ class FaultPlan:
         self._prepare()
 
     def _prepare(self) -> None:
-        self.lock = ForkSafeLock()
-        self.gate = Gate()
+        self.lock: ForkSafeLock = ForkSafeLock()
+        self.gate: Gate = Gate()
         self._targets: list[Target] = []
         self._forget()
 

@@ -38,8 +38,8 @@ class APIStatusError(Exception):
     ) -> None:
         super().__init__(message)
         self.status_code = status_code
-        self.response = Response(status_code, dict(headers or {}))
-        self.body = dict(body or {})
+        self.response: Response = Response(status_code, dict(headers or {}))
+        self.body: dict[str, Any] = dict(body or {})
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.status_code, self.response.headers, self.body)

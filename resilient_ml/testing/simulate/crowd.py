@@ -27,9 +27,9 @@ class _Asked(Request):
 
     def __init__(self, crowd: Crowd, user: int | None, number: int) -> None:
         self.sends = 0
-        self.served_by = None
+        self.served_by: str | None = None
         self.degraded = False
-        self.number = number
+        self.number: int = number
         self._crowd = crowd
         self._user = user
 

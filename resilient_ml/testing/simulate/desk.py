@@ -22,7 +22,7 @@ from collections import deque
 from typing import Any
 
 from .incidents import Outage, Restart, Slowdown
-from .loop import Loop, ScenarioError, Wait
+from .loop import Loop, ScenarioError, Task, Wait
 from .pace import Pace
 from .server import ModelServer, ServerBusy
 
@@ -42,10 +42,10 @@ class Job(Wait):
     __slots__ = ("abandoned", "args", "came", "done", "kwargs", "work")
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], came: float) -> None:
-        self.task = None
-        self.args = args
-        self.kwargs = kwargs
-        self.came = came
+        self.task: Task | None = None
+        self.args: tuple[Any, ...] = args
+        self.kwargs: dict[str, Any] = kwargs
+        self.came: float = came
         self.done: bool = False
         self.abandoned: bool = False
         self.work: Work | None = None
@@ -63,8 +63,8 @@ class Work:
     __slots__ = ("began", "dropped", "jobs")
 
     def __init__(self, jobs: list[Job], began: float) -> None:
-        self.jobs = jobs
-        self.began = began
+        self.jobs: list[Job] = jobs
+        self.began: float = began
         self.dropped: bool = False
 
 
@@ -86,9 +86,16 @@ class Desk:
 
     def __init__(self, server: ModelServer, loop: Loop, seed: int) -> None:
         self.server = server
-        self.waiting = self.working = self.busy = 0
-        self.arrived = self.refused = self.answered = self.failed = self.wasted = 0
-        self.busy_seconds = self.wasted_seconds = 0.0
+        self.waiting: int = 0
+        self.working: int = 0
+        self.busy: int = 0
+        self.arrived: int = 0
+        self.refused: int = 0
+        self.answered: int = 0
+        self.failed: int = 0
+        self.wasted: int = 0
+        self.busy_seconds: float = 0.0
+        self.wasted_seconds: float = 0.0
         self._loop = loop
         self._queue: deque[Job] = deque()
         self._works: dict[Work, None] = {}

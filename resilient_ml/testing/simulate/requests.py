@@ -130,6 +130,8 @@ class Requests:
         Args:
             quantile: From 0 to 1, or an array of these.
         """
+        if not np.all((np.asarray(quantile) >= 0) & (np.asarray(quantile) <= 1)):
+            raise ValueError(f"quantile must be from 0 to 1, got {quantile}; 0.99 is the 99th percentile")
         answered = self.seconds[self.ok]
         if not len(answered):
             return np.full(np.shape(quantile), np.nan)[()]

@@ -135,11 +135,18 @@ class Result:
         counts is the end of the last bin in which it was not; one at the very end means never.
 
         Args:
-            since: An instant, in seconds from the start: the end of an incident, say.
+            since: An instant, in seconds from the start and before requests stopped: the end of an
+                incident, say.
             share: Above 0 to 1.
             bin: How long each bin is, in seconds.
         """
         share = _checks.share("share", share, remedy="pass 0.95, say")
+        since = _checks.seconds("since", since, zero=True, remedy="pass when the incident ended")
+        if since >= self.seconds:
+            raise ValueError(
+                f"since must be before {self.seconds:g} s, when requests stopped, got {since:g}; "
+                "simulate more seconds to see a recovery"
+            )
         edges = self._edges(since, bin)
         came, _ = np.histogram(self.requests.arrived, edges)
         full, _ = np.histogram(self.requests.arrived[self._full()], edges)

@@ -63,8 +63,7 @@ def simulate(
         remedy = "pass None to wait for all of them"
         drain_seconds = _checks.seconds("drain_seconds", drain_seconds, zero=True, remedy=remedy)
     _checks.flag("keep_events", keep_events, remedy="False collects none")
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise TypeError(f"seed must be a whole number, got {_checks.shown(seed)}; pass 0, say")
+    seed = _checks.whole("seed", seed, at_least=0, remedy="pass 0, say")
     current = Current(Loop(), seed)
     with taken_over(current, seed, keep_events=keep_events) as told:
         stage = _Stage(current, clients, _servers(clients, servers), seed, length, every)

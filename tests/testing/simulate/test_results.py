@@ -131,6 +131,27 @@ def test_impossible_bins_and_shares_are_refused(arguments, says):
         result_of(ROWS).recovered_after(0.0, **arguments)
 
 
+@pytest.mark.parametrize(
+    ("since", "says"),
+    [
+        (6.0, "since must be before 6 s, when requests stopped, got 6; simulate more seconds"),
+        (99, "since must be before 6 s, when requests stopped, got 99"),
+        (-1, "since must not be negative, got -1"),
+    ],
+)
+def test_a_recovery_outside_the_run_is_not_claimed(since, says):
+    with pytest.raises(ValueError, match=says):
+        result_of(ROWS).recovered_after(since)
+
+
+@pytest.mark.parametrize("quantile", [99, -0.1, [0.5, 1.5]])
+def test_a_quantile_that_is_none_is_refused(quantile):
+    with pytest.raises(
+        ValueError, match=r"quantile must be from 0 to 1, got .*; 0\.99 is the 99th percentile"
+    ):
+        result_of(ROWS).latency(quantile)
+
+
 def test_a_timeline_has_rates_in_bins():
     timeline = result_of(ROWS).timeline(bin=2.0)
     assert timeline.at.tolist() == [0.0, 2.0, 4.0]
