@@ -64,9 +64,9 @@ class VirtualClock(Turns):
         self.wait(None, self._now + float(seconds))
 
     def look(self) -> None:
-        """The program asks for the time. A loop that only asks, until it is late enough, must end too.
+        """Count that the program asks for the time: more than :data:`LOOKS` times at one instant take time.
 
-        So, from :data:`LOOKS` times at one instant on, asking takes a microsecond.
+        So a loop that only asks, until it is late enough, comes to its end.
         """
         if self._now != self._looked_at:
             self._looked_at, self._looks = self._now, 0
