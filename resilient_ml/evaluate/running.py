@@ -92,6 +92,9 @@ def run(
         judge: Fills in what is to be said of each reply, after the run.
         keep_answers: Whether replies keep their answers after that.
         settled: Called after each request, with its reply.
+
+    Raises:
+        TypeError: A fault does not fit the model's answers or arguments, so that nothing was measured.
     """
     model = setting.model if plan is None else plan.inject(setting.model, key=draw_key, colour=setting.colour)
     watch, backend = Watch(), Backend(model, setting.colour)
@@ -106,6 +109,8 @@ def run(
         seconds = time.monotonic() - began
         release()
         leak_watch.settle(setting.settle_seconds)
+    if plan is not None:
+        plan.refuse_misfits()
     for reply, ticket in zip(rows, tickets, strict=True):
         reply.attempts = ticket.attempts
         reply.degraded = ticket.degraded and reply.ok

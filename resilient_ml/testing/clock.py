@@ -42,6 +42,9 @@ class VirtualClock(Turns):
         self._looked_at = start
         self._looks = 0
 
+    def __repr__(self) -> str:
+        return f"<VirtualClock at {self._now:.3f} s>"
+
     def now(self) -> float:
         """The monotonic time, in seconds."""
         return self._now

@@ -412,3 +412,17 @@ def test_what_makes_no_sense_is_refused_before_anything_runs(fields, kind, messa
 
     with pytest.raises(kind, match=message):
         run(never, **fields)
+
+
+def test_a_fault_that_does_not_fit_the_models_answers_measures_nothing_and_says_so():
+    with pytest.raises(TypeError, match=r"proves nothing there .* call 1 of label: nan\(\)"):
+        evaluate(
+            label,
+            Fallback("unsure", on=Exception),
+            workload=Workload.poisson(["a"], rate=5, seconds=2),
+            faults=FaultPlan(faults.nan()),
+        )
+
+
+def label(text):
+    return "good"

@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from resilient_ml import Colour
+from resilient_ml import Colour, Fallback
 from resilient_ml.testing import FaultInjector, faults
 
 
@@ -137,3 +137,15 @@ def test_the_package_has_no_other_names():
 
     with pytest.raises(AttributeError, match=r"'resilient_ml\.testing' has no attribute 'gremlin'"):
         resilient_ml.testing.gremlin  # noqa: B018
+
+
+def test_a_fault_that_fits_nothing_fails_the_test_that_a_fallback_would_have_let_pass():
+    with pytest.raises(TypeError, match=r"proves nothing there .*: 1\)"), FaultInjector(1) as injector:
+        guarded = Fallback("unsure", on=Exception)(injector.wrap(lambda text: "good", faults.nan()))
+        assert guarded("a") == "unsure"
+
+
+def test_a_misfit_does_not_hide_what_the_test_itself_failed_of():
+    with pytest.raises(ZeroDivisionError), FaultInjector(1) as injector:
+        Fallback("unsure", on=Exception)(injector.wrap(lambda text: "good", faults.nan()))("a")
+        1 / 0  # noqa: B018

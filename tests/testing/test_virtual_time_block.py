@@ -391,3 +391,9 @@ def test_a_watchdog_looks_until_it_is_stopped():
     looks += [None] * 3
     dog._watch()
     assert looks[-1] == threading.get_ident()
+
+
+def test_a_clock_says_what_time_it_is():
+    with virtual_time(start=5.0) as clock:
+        time.sleep(1.25)
+        assert repr(clock) == "<VirtualClock at 6.250 s>"

@@ -127,6 +127,10 @@ class Case:
             self._struck = self.plan.strike(self)
         return self._struck
 
+    def misfit(self, error: Exception) -> None:
+        """The fault cannot do what it is for to this call: *error* says why, and is raised in the call."""
+        self.plan.misfit(self, error)
+
     def remembered(self, make: Callable[[], T], key: object = None) -> T:
         """What this fault keeps from call to call under *key*; hold ``case.plan.lock`` to look inside."""
         with self.plan.lock:

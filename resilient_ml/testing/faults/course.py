@@ -48,7 +48,11 @@ class Course:
                 yield from fault.before(case)
             elif isinstance(fault, OnArguments):
                 own, rest = self.args[: self._own], self.args[self._own :]
-                args, kwargs = fault.arguments(case, rest, self.kwargs)
+                try:
+                    args, kwargs = fault.arguments(case, rest, self.kwargs)
+                except Exception as error:
+                    case.misfit(error)
+                    raise
                 if (args is not rest or kwargs is not self.kwargs) and case.strike():
                     self.args, self.kwargs = own + args, kwargs
 
@@ -107,6 +111,10 @@ class Course:
 
 
 def _changed(fault: OnAnswer, case: Case, value: Any) -> Any:
-    changed = fault.answer(case, value)
+    try:
+        changed = fault.answer(case, value)
+    except Exception as error:
+        case.misfit(error)
+        raise
     case.index += 1
     return changed if changed is not value and case.strike() else value

@@ -72,6 +72,7 @@ class FaultPlan:
     def _forget(self) -> None:
         self._began: float | None = None
         self._history: list[Injected] = []
+        self._misfits: list[Injected] = []
         self._records = [Record() for _ in self.faults]
 
     @classmethod
@@ -187,6 +188,14 @@ class FaultPlan:
             self._history.append(Injected(self._elapsed(), case.number, target.name, told))
         return True
 
+    def misfit(self, case: Case, error: Exception) -> None:
+        """A fault could not do to a call what it is for, as *error* says."""
+        told = f"{case.fault} does not fit: {type(error).__name__}: {error}"
+        with self.lock:
+            one = Injected(self._elapsed(), case.number, case.target.name, told)
+            self._history.append(one)
+            self._misfits.append(one)
+
     # -- its time, and what it did -------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -215,6 +224,25 @@ class FaultPlan:
         """What struck, in order."""
         with self.lock:
             return tuple(self._history)
+
+    @property
+    def misfits(self) -> tuple[Injected, ...]:
+        """Where a fault could not do what it is for, ``nan()`` to an answer of text, say; in the history too.
+
+        The error was raised in the call that was to be struck, where a policy may have taken it for the
+        model's.
+        """
+        with self.lock:
+            return tuple(self._misfits)
+
+    def refuse_misfits(self) -> None:
+        """Raise TypeError if a fault did not fit: what was measured under this plan means nothing then."""
+        misfits = self.misfits
+        if misfits:
+            raise TypeError(
+                "a fault does not fit what it was put around, so it proves nothing there "
+                f"(calls that met one: {len(misfits)}); the first: {misfits[0]}"
+            )
 
     # -- other plans of the same faults --------------------------------------------------------------------
 

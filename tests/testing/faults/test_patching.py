@@ -201,6 +201,8 @@ def test_a_colour_can_be_said(shop):
         ("shop.search.Model", TypeError, "cannot guard class 'Model'"),
         (embed, TypeError, r"target must be a path or \(object, name\)"),
         ((embed,), TypeError, r"target must be a path or \(object, name\)"),
+        ("time.sleep", ValueError, r"'time\.sleep' is what faults wait and count by .*; patch the function"),
+        ("anyio.sleep", ValueError, "what faults wait and count by"),
         ((embed, 5), TypeError, r"target must be a path or \(object, name\)"),
     ],
 )

@@ -1,11 +1,14 @@
 """A plan: its order, its seed, its clock, its history, and the plans that are made of it."""
 
+import gc
 import pickle
 import threading
 import time
+import weakref
 
 import pytest
 
+from resilient_ml import Fallback
 from resilient_ml.testing import faults, virtual_time
 from resilient_ml.testing.faults import FaultPlan, Injected
 
@@ -256,3 +259,31 @@ def test_the_short_form_injects_at_once():
 def test_nonsense_is_refused(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+def test_a_fault_that_does_not_fit_is_told_even_if_a_policy_swallows_its_error():
+    plan = FaultPlan(faults.nan().on_calls(2), faults.on_input(faults.nan()).on_calls(3))
+    label = Fallback("unsure", on=Exception)(plan.inject(lambda text: "good", name="label"))
+    assert [label("a") for _ in range(4)] == ["good", "unsure", "unsure", "good"]
+    assert plan.misfits == plan.history
+    assert [one.call for one in plan.misfits] == [2, 3]
+    with pytest.raises(TypeError, match=r"proves nothing there .*: 2\); .* call 2 of label: nan\(\)"):
+        plan.refuse_misfits()
+    plan.reset()
+    assert plan.misfits == ()
+    plan.refuse_misfits()
+
+
+def test_misfits_keep_neither_arguments_nor_answers_alive():
+    class Rows:
+        pass
+
+    rows = Rows()
+    kept = weakref.ref(rows)
+    plan = FaultPlan(faults.nan())
+    with pytest.raises(TypeError):
+        plan.inject(lambda rows: rows)(rows)
+    del rows
+    gc.collect()
+    assert kept() is None
+    assert plan.misfits
