@@ -18,6 +18,7 @@ from ._order import PolicyOrderWarning
 from ._outcome import Attempt, Outcome
 from ._pipeline import Pipeline
 from ._policy import Policy
+from ._stream_rules import Reset
 from .errors import (
     BudgetExhausted,
     BulkheadFull,
@@ -29,21 +30,25 @@ from .errors import (
     Rejected,
     ResilienceError,
     StreamInterrupted,
+    StreamTimeout,
     StreamTruncated,
     WorkerCrashed,
 )
 from .kinds import Kind, kind_of, register_kind
 from .machines.backoff import Backoff, ConstantBackoff, DecorrelatedBackoff
 from .machines.breaker_rules import State
+from .machines.gaps import AdaptiveGap
 from .machines.retry_budget import RetryBudget
 from .policies.bulkhead import Bulkhead
 from .policies.circuit_breaker import CircuitBreaker
 from .policies.fallback import Fallback
 from .policies.keyed import Keyed
 from .policies.retry import Retry
+from .policies.stream import Stream
 from .policies.timeout import Timeout
 
 __all__ = [
+    "AdaptiveGap",
     "Attempt",
     "Backoff",
     "BudgetExhausted",
@@ -68,11 +73,14 @@ __all__ = [
     "Proceed",
     "RateLimited",
     "Rejected",
+    "Reset",
     "ResilienceError",
     "Retry",
     "RetryBudget",
     "State",
+    "Stream",
     "StreamInterrupted",
+    "StreamTimeout",
     "StreamTruncated",
     "Timeout",
     "WorkerCrashed",

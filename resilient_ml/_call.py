@@ -18,6 +18,7 @@ from ._forks import survive_forks
 if TYPE_CHECKING:
     from ._colour import Target
     from ._outcome import Record
+    from ._passage import Tape
     from ._policy import Policy
 
 T = TypeVar("T")
@@ -48,16 +49,24 @@ class Limit:
         policy: The name of the policy, for messages.
         max_abandoned: How many threads may be left behind before calls are refused.
         grace: How long a coroutine may take to end once it is cancelled; None for as long as it likes.
+        phase: Which part of a stream it limits: ``"first"``, ``"gap"`` or ``"total"``.
         running: The jobs that were abandoned and still run.
     """
 
-    __slots__ = ("__weakref__", "grace", "max_abandoned", "policy", "running", "seconds")
+    __slots__ = ("__weakref__", "grace", "max_abandoned", "phase", "policy", "running", "seconds")
 
     def __init__(
-        self, seconds: float, policy: str, *, max_abandoned: int, grace: float | None = None
+        self,
+        seconds: float,
+        policy: str,
+        *,
+        max_abandoned: int,
+        grace: float | None = None,
+        phase: str = "total",
     ) -> None:
         self.seconds: float = seconds
         self.policy: str = policy
+        self.phase: str = phase
         self.max_abandoned: int = max_abandoned
         self.grace: float | None = grace
         self.running: set[Job] = set()
@@ -71,6 +80,16 @@ class Limit:
     def after_fork(self) -> None:
         """The threads that were left behind are not in this process."""
         self.running = set()
+
+
+class Gap(Protocol):
+    """How long a stream's reader may wait for the next chunk."""
+
+    def allowed(self) -> float:
+        """Seconds that may pass now."""
+
+    def observe(self, seconds: float) -> None:
+        """So long it took this time."""
 
 
 class Runtime(Protocol):
@@ -99,6 +118,10 @@ class Runtime(Protocol):
         """Run another policy's body around *proceed*."""
 
 
+# Under a name of its own, as the kinds of call that stream or record have slots where this has constants.
+_SLOTS = ("args", "attempt", "deadline", "fn", "kwargs", "limit", "orphans", "threads")
+
+
 class Call:
     """All that one call knows.
 
@@ -114,20 +137,14 @@ class Call:
         orphans: Jobs of this call that were abandoned and still run.
         record: Where attempts are written down, or None when nobody asked.
         outlet: Where a stream's items leave the pipeline; set for streams alone.
+        tape: What is known of a stream over all its attempts; None where nobody needs it.
+        then: The deadline and the limit that hold once a stream's first content has come; None where those
+            of now hold on.
+        gaps: How long the wait for a stream's next chunk may be, and who says so.
         runtime: What the call's policies may wait for (one for each colour, on the class).
     """
 
-    __slots__ = (
-        "args",
-        "attempt",
-        "deadline",
-        "fn",
-        "kwargs",
-        "limit",
-        "orphans",
-        "threads",
-    )
-
+    __slots__ = _SLOTS
     fn: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
@@ -142,6 +159,9 @@ class Call:
     record: Record | None = None
     emitted: int = 0
     outlet: Any = None
+    tape: Tape | None = None
+    then: tuple[float, Limit | None] | None = None
+    gaps: tuple[tuple[Limit, Gap], ...] = ()
 
     if TYPE_CHECKING:
 
@@ -199,12 +219,20 @@ def make_stream_call(
     kwargs: dict[str, Any],
     deadline: float,
     outlet: Any,
+    tape: Tape | None,
 ) -> Call:
-    """A fresh call of a stream, whose items leave through *outlet*."""
+    """A fresh call of a stream, whose items leave through *outlet* and are written down on *tape*."""
     call = make_call(kind, fn, args, kwargs, deadline)
-    call.emitted = 0  # type: ignore[misc]  # a slot of *kind*, a constant elsewhere
+    call.emitted = 0
     call.outlet = outlet
+    call.tape = tape
+    call.then = None
+    call.gaps = ()
     return call
+
+
+STREAM_SLOTS = ("emitted", "gaps", "outlet", "tape", "then")
+"""What a call of a stream holds beside the rest."""
 
 
 def make_recorded_call(
@@ -217,7 +245,7 @@ def make_recorded_call(
 ) -> Call:
     """A fresh call whose attempts are written down in *record*."""
     call = make_call(kind, fn, args, kwargs, deadline)
-    call.record = record  # type: ignore[misc]  # a slot of *kind*, a constant elsewhere
+    call.record = record
     return call
 
 

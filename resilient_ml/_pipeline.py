@@ -23,6 +23,7 @@ from ._drivers.guarded import LEAVES, chain, guarded_async_call, guarded_call, p
 from ._drivers.streams import guarded_stream
 from ._outcome import Outcome, Record, Status
 from ._policy import Configured, Policy
+from ._stream_rules import NO_RULES, StreamRules
 from .errors import Rejected
 from .kinds import kind_of
 
@@ -154,9 +155,24 @@ class Pipeline(Configured):
             case Colour.ASYNC_CALL:
                 return guarded_async_call(target.fn, chain(self.policies, LEAVES[Colour.ASYNC_CALL]))
             case Colour.STREAM:
-                return guarded_stream(target.fn, chain(self.policies, LEAVES[Colour.STREAM]), target.name)
+                step = chain(self.policies, LEAVES[Colour.STREAM])
+                return guarded_stream(target.fn, step, target.name, self._rules(target))
             case _:  # ASYNC_STREAM
-                return guarded_async_stream(target.fn, chain(self.policies, LEAVES[Colour.ASYNC_STREAM]))
+                step = chain(self.policies, LEAVES[Colour.ASYNC_STREAM])
+                return guarded_async_stream(target.fn, step, self._rules(target))
+
+    def _rules(self, target: Target) -> StreamRules | None:
+        """What one of the policies says of the chunks of a stream."""
+        said = [policy.stream_rules for policy in self.policies if policy.stream_rules is not None]
+        if len(said) > 1:
+            raise TypeError(
+                f"{len(said)} policies say what the chunks of {target.name!r} mean; keep one Stream in a "
+                "pipeline"
+            )
+        if said:
+            return said[0]
+        policies = [one for policy in self.policies for one in (policy, *policy.runs())]
+        return NO_RULES if any(policy.watches_streams for policy in policies) else None
 
     def _accept(self, target: Target) -> None:
         """Let each policy refuse *target*, and warn about what is inside it."""

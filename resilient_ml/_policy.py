@@ -31,6 +31,7 @@ from . import _checks, events
 from ._ambient import Clock
 from ._call import Call, Proceed
 from ._colour import Colour, Target
+from ._stream_rules import StreamRules
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -94,6 +95,12 @@ class Policy(Configured):
     role: str = "policy"
     """What it is in an order of policies: ``retry``, ``timeout``, ``limiter``, ``rate_limiter``,
     ``breaker``, ``fallback`` or anything else."""
+
+    stream_rules: StreamRules | None = None
+    """What it says the chunks of a stream mean; at most one policy of a pipeline does."""
+
+    watches_streams: bool = False
+    """Whether it asks when a stream's first content came, ``call.tape.first_at``."""
 
     compose: ClassVar[Callable[[Sequence[Policy]], Callable[..., Any]]]
     """Makes a pipeline of policies; set by ``_pipeline``, which knows how."""

@@ -12,16 +12,18 @@
     ├── DeadlineExceeded          (also a TimeoutError) a policy's limit or the caller's own deadline passed
     ├── InvalidOutput             the model answered, and the answer breaks its contract
     ├── StreamInterrupted         a stream broke after it had begun; ``delivered`` counts what was passed on
-    │   └── StreamTruncated       a stream ended without its declared end
+    │   ├── StreamTruncated       a stream ended without its declared end
+    │   └── StreamTimeout         (also a DeadlineExceeded) its first item, a gap or all of it took too long
     └── WorkerCrashed             an isolated worker died
 
 A user's own exception is never wrapped or replaced by one of these.
-Each pickles, copies, and carries its numbers as attributes; none keeps arguments, results or payloads.
+Each pickles, copies, and carries its numbers as attributes; none keeps arguments, results or payloads, but
+for the ``partial`` answer of a stream, where :class:`~resilient_ml.Stream` was told to keep it.
 """
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 __all__ = [
     "BudgetExhausted",
@@ -34,6 +36,7 @@ __all__ = [
     "Rejected",
     "ResilienceError",
     "StreamInterrupted",
+    "StreamTimeout",
     "StreamTruncated",
     "WorkerCrashed",
 ]
@@ -174,7 +177,10 @@ class StreamInterrupted(ResilienceError):
 
     Attributes:
         delivered: How many items had been passed on.
+        partial: Those items, where :class:`~resilient_ml.Stream` was told to keep them; None otherwise.
     """
+
+    partial: tuple[Any, ...] | None = None
 
     def __init__(self, message: str = "", *, delivered: int = 0) -> None:
         super().__init__(message)
@@ -183,6 +189,41 @@ class StreamInterrupted(ResilienceError):
 
 class StreamTruncated(StreamInterrupted):
     """A stream ended without the end it had declared."""
+
+
+class StreamTimeout(StreamInterrupted, DeadlineExceeded):
+    """A stream took too long: to its first item, from one item to the next, or in all.
+
+    Attributes:
+        phase: Which limit passed: ``"first"``, ``"gap"`` or ``"total"``; None when it was the caller's own.
+        kind: ``"timeout"``; ``"stall"`` for a gap; ``"deadline"`` when it was the caller's own.
+        seconds: The limit that passed, in seconds, or None.
+        deadline: The instant that passed, on the monotonic clock.
+        policy: The name of the policy that set the limit, or None.
+        delivered: How many items had been passed on.
+        partial: Those items, where :class:`~resilient_ml.Stream` was told to keep them; None otherwise.
+        first_seconds: From the beginning of the call to the first content; None if none came.
+        waited_seconds: Spent waiting for items, in all.
+        reader_seconds: Spent by the reader between items, in all.
+    """
+
+    phase: str | None = None
+    first_seconds: float | None = None
+    waited_seconds: float = 0.0
+    reader_seconds: float = 0.0
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        kind: str = "deadline",
+        seconds: float | None = None,
+        deadline: float | None = None,
+        policy: str | None = None,
+        delivered: int = 0,
+    ) -> None:
+        DeadlineExceeded.__init__(self, message, kind=kind, seconds=seconds, deadline=deadline, policy=policy)
+        self.delivered = delivered
 
 
 class WorkerCrashed(ResilienceError):

@@ -21,6 +21,7 @@ from resilient_ml.errors import (
     Rejected,
     ResilienceError,
     StreamInterrupted,
+    StreamTimeout,
     StreamTruncated,
     WorkerCrashed,
 )
@@ -38,6 +39,7 @@ ATTRIBUTES: dict[type[ResilienceError], dict[str, Any]] = {
     DeadlineExceeded: LATE,
     InvalidOutput: {"rule": "finite"},
     StreamInterrupted: {"delivered": 7},
+    StreamTimeout: {**LATE, "delivered": 7},
     StreamTruncated: {"delivered": 7},
     WorkerCrashed: {"exitcode": -11},
 }

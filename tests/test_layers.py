@@ -41,8 +41,8 @@ class Layer:
     guarded: tuple[str, ...] = ()
 
 
-GROUND = ("errors", "events", "kinds", "retry_after", "_classifier", "_checks", "_forks")
-CORE = ("_ambient", "_call", "_colour", "_outcome", "_policy", "_derive")
+GROUND = ("errors", "events", "kinds", "retry_after", "_classifier", "_checks", "_forks", "_notes")
+CORE = ("_ambient", "_call", "_colour", "_outcome", "_policy", "_derive", "_passage", "_stream_rules")
 # The empty name is the package itself, as in `from . import Retry`.
 PRODUCT = ("", *GROUND, *CORE, "stats", "machines", "policies", "_drivers", "_pipeline", "_order", "__init__")
 LAYERS = (
@@ -67,6 +67,7 @@ GROUND_PEERS = {
     "errors": set[str](),
     "_checks": set[str](),
     "_forks": set[str](),
+    "_notes": set[str](),
     "events": {"_forks"},  # its list of listeners has a lock
     "_classifier": {"errors"},  # tells our own errors from others
     "kinds": {"_classifier", "_forks"},  # the rules; its list of the users' rules has a lock
@@ -80,7 +81,7 @@ ALSO_GUARDED = {
     "_drivers.blocking": {"time", "threading"},  # waits by blocking a thread
     "_drivers.workers": {"threading"},  # the threads that may be left behind
     "_drivers.streams": {"time"},  # binds the clock of its calls
-    "_drivers.async_streams": {"time"},
+    "_drivers.async_streams": {"time", "asyncio"},  # tells its own cancellation from others
     "_drivers.suspending": {"time", "asyncio", "anyio", "trio"},  # waits by suspending a task
     "_drivers.expiry": {"asyncio"},  # a deadline on asyncio's own timers
     "_drivers.own_task": {"asyncio"},  # a task for what may not let itself be cancelled

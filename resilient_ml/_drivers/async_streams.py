@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import math
 import time
 import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from typing import Any
 
 from .._ambient import AMBIENT
-from .._call import NEVER, Call, call_type, make_stream_call
-from .._colour import Colour, Target
+from .._call import NEVER, STREAM_SLOTS, Call, Job, call_type, make_stream_call
+from .._colour import Colour, Target, name_of
 from .._derive import Step
+from .._passage import Tape
+from .._stream_rules import StreamRules
+from ..errors import DeadlineExceeded
 from . import suspending
+from .attempt import Attempt, Thrown
+from .expiry import Expiry, LoopTimer, timer_of
+from .leaf import expired
+from .loops import running_task
 from .own_task import close_behind
-from .streams import Outlet, emit, thrower
+from .streams import Outlet, emit, forget, pass_on, thrower
 from .suspending import Suspending
 
 
-async def leaf(call: Call) -> None:
+async def leaf(call: Call) -> Any:
     """Pull the user's async stream to its end."""
+    if call.tape is not None or call.gaps or call.deadline != NEVER:
+        return await _watched(call)
     orphans = call.orphans
-    stream = await _apull(call, _open, call)
+    stream = await _open(call.fn, call.args, call.kwargs)
     advance: Callable[[], Any] = stream.__anext__
     try:
         while True:
             try:
-                item = await (advance() if call.deadline == NEVER else _apull(call, advance))
+                item = await advance()
             except StopAsyncIteration:
-                return
+                return None
             try:
                 sent = await emit(call, item)
             except GeneratorExit:
@@ -39,28 +50,128 @@ async def leaf(call: Call) -> None:
             else:
                 advance = stream.__anext__ if sent is None else partial(stream.asend, sent)
     finally:
-        close = getattr(stream, "aclose", None) or getattr(stream, "close", None)
-        if close is None or (call.orphans is orphans and getattr(stream, "ag_running", False)):
-            pass  # there is nothing to close, or the loop is doing it, as it does with all that are left
-        elif call.orphans is not orphans:
-            close_behind(close, call, call.orphans[-1])  # left behind inside a pull, where it still runs
-        elif inspect.isawaitable(closing := close()):
-            await closing
+        await _close(stream, call, orphans)
 
 
-async def _open(call: Call) -> Any:
+async def _watched(call: Call) -> None:
+    """The same where there are limits or rules: each pull is timed, and each chunk looked at."""
+    attempt = Attempt(call)
+    passage = attempt.passage
+    orphans = call.orphans
+    stream: Any = None
+    pulls = _Pulls(attempt)
+    try:
+        args, kwargs = passage.arguments(call.args, call.kwargs)
+        stream = await pulls.pull(partial(_open, call.fn, args, kwargs))
+        advance: Callable[[], Any] = stream.__anext__
+        while True:
+            try:
+                chunk = await pulls.pull(advance)
+            except StopAsyncIteration:
+                for item in passage.end(name_of(call.fn)):
+                    await pass_on(attempt, item)
+                return
+            sent = None
+            try:
+                for item in attempt.came(chunk):
+                    sent = await pass_on(attempt, item)
+            except Thrown as thrown:
+                advance = partial(thrower(stream, "athrow"), attempt.thrown_by_reader(thrown.error))
+            else:
+                advance = stream.__anext__ if sent is None else partial(stream.asend, sent)
+    except Exception as error:
+        if attempt.failed(error):
+            raise
+    finally:
+        pulls.over()
+        if stream is not None:
+            await _close(stream, call, orphans)
+
+
+class _Pulls:
+    """The pulls of one attempt, each within its deadline; on asyncio with one entry in the loop's timer."""
+
+    __slots__ = ("_attempt", "_expiry", "_timer")
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._timer: LoopTimer | None = None
+        self._expiry: Expiry | None = None
+
+    async def pull(self, step: Callable[[], Awaitable[Any]]) -> Any:
+        """What *step* comes to."""
+        attempt = self._attempt
+        call = attempt.call
+        attempt.begin()
+        try:
+            if call.deadline == NEVER:
+                return await step()
+            suspending.check_time(call)
+            task = running_task()
+            if task is None or (call.threads is not None and call.threads.grace is not None):
+                return await suspending.limited(call, step())
+            # As in suspending.limited(), but for the entry, which is armed again and again.
+            loop = task.get_loop()
+            if self._timer is None:
+                self._timer = timer_of(loop)
+                self._expiry = self._timer.watch(task)
+            expiry = self._expiry
+            assert expiry is not None
+            cancels = task.cancelling()
+            self._timer.arm(expiry, call.deadline - call.now(), task, loop)
+            token = AMBIENT.set(call.deadline)
+            try:
+                item = await step()
+            except BaseException as error:
+                if expiry.fired:
+                    expiry.fired = False
+                    if task.uncancel() <= cancels and isinstance(error, asyncio.CancelledError):
+                        raise expired(call) from None
+                raise
+            finally:
+                expiry.until = math.inf
+                try:  # noqa: SIM105 - suppress() would cost each chunk
+                    AMBIENT.reset(token)
+                except ValueError:
+                    pass  # closed from another context: there is nothing to restore
+            if expiry.fired:
+                # The user's code swallowed the cancellation and answered late.
+                expiry.fired = False
+                task.uncancel()
+                raise expired(call)
+            return item
+        except DeadlineExceeded as error:
+            own = attempt.own(error)
+            if own is None:
+                raise
+            raise own from error
+        finally:
+            attempt.end()
+
+    def over(self) -> None:
+        """No pull follows."""
+        if self._timer is not None and self._expiry is not None:
+            self._timer.remove(self._expiry)
+            self._timer = None
+
+
+async def _open(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The user's stream; clients often give it out of a coroutine."""
-    stream = call.fn(*call.args, **call.kwargs)
+    stream = fn(*args, **kwargs)
     if inspect.isawaitable(stream):
         stream = await stream
     return aiter(stream)
 
 
-async def _apull(call: Call, step: Callable[..., Any], *args: Any) -> Any:
-    if call.deadline == NEVER:
-        return await step(*args)
-    suspending.check_time(call)
-    return await suspending.limited(call, step(*args))
+async def _close(stream: Any, call: Call, orphans: tuple[Job, ...]) -> None:
+    """Close the user's stream; one that was left behind since *orphans*, once it has ended."""
+    close = getattr(stream, "aclose", None) or getattr(stream, "close", None)
+    if close is None or (call.orphans is orphans and getattr(stream, "ag_running", False)):
+        pass  # there is nothing to close, or the loop is doing it, as it does with all that are left
+    elif call.orphans is not orphans:
+        close_behind(close, call, call.orphans[-1])  # left behind inside a pull, where it still runs
+    elif inspect.isawaitable(closing := close()):
+        await closing
 
 
 @types.coroutine
@@ -109,28 +220,32 @@ class AsyncStreamRuntime(Suspending):
         await emit(call, value)
 
 
-AsyncStreamCall = call_type("AsyncStreamCall", AsyncStreamRuntime(), time.monotonic, ("emitted", "outlet"))
+AsyncStreamCall = call_type("AsyncStreamCall", AsyncStreamRuntime(), time.monotonic, STREAM_SLOTS)
 
 
-def guarded_async_stream(fn: Callable[..., Any], step: Step) -> Callable[..., Any]:
-    """An async generator function that runs *step* around *fn*."""
+def guarded_async_stream(fn: Callable[..., Any], step: Step, rules: StreamRules | None) -> Callable[..., Any]:
+    """An async generator function that runs *step* around *fn*, whose chunks mean what *rules* say."""
 
     async def guarded(*args: Any, **kwargs: Any) -> Any:
         outlet = Outlet()
-        call = make_stream_call(AsyncStreamCall, fn, args, kwargs, AMBIENT.get(), outlet)
+        tape = None if rules is None else Tape(rules, AsyncStreamCall.now())
+        call = make_stream_call(AsyncStreamCall, fn, args, kwargs, AMBIENT.get(), outlet, tape)
         body = step(call)
         again = resume = partial(body.send, None)
-        while await _until_item(resume, body, outlet):
-            try:
-                outlet.sent = yield outlet.item
-            except GeneratorExit:
-                # The user's stream is closed by the leaf, which may have to wait for it.
-                outlet.closing = True
-                await _finish(again, body, outlet)
-                raise
-            except BaseException as error:
-                resume = partial(body.throw, error)
-            else:
-                resume = again
+        try:
+            while await _until_item(resume, body, outlet):
+                try:
+                    outlet.sent = yield outlet.item
+                except GeneratorExit:
+                    # The user's stream is closed by the leaf, which may have to wait for it.
+                    outlet.closing = True
+                    await _finish(again, body, outlet)
+                    raise
+                except BaseException as error:
+                    resume = partial(body.throw, error)
+                else:
+                    resume = again
+        finally:
+            forget(call)
 
     return guarded

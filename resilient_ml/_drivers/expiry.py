@@ -25,15 +25,22 @@ _SLACK = 64
 class Expiry:
     """The deadline of one call, for as long as it runs.
 
+    A stream has one for all its pulls: :meth:`LoopTimer.arm` sets another instant each time, and only the
+    timer's own turn finds out that the one in the heap is out of date.
+
     Attributes:
         task: Whom to cancel; None once the call is done.
         fired: Whether the task was cancelled for it.
+        until: The instant it passes, in the loop's time; ``inf`` between two pulls.
+        queued: The instant at which the timer looks at it next; ``inf`` if it is not in the heap.
     """
 
-    __slots__ = ("fired", "task")
+    __slots__ = ("fired", "queued", "task", "until")
 
     task: asyncio.Task[object] | None
     fired: bool
+    until: float
+    queued: float
 
 
 class LoopTimer:
@@ -65,11 +72,37 @@ class LoopTimer:
         expiry = Expiry()
         expiry.task = task
         expiry.fired = False
+        expiry.until = expiry.queued = when
         heapq.heappush(heap, (when, next(self._numbers), expiry))
         self._live += 1
         if when < self._armed_at:
             self._arm(loop, when)
         return expiry
+
+    def watch(self, task: asyncio.Task[object]) -> Expiry:
+        """An entry for many deadlines, one after the other; :meth:`remove` it at the end."""
+        expiry = Expiry()
+        expiry.task = task
+        expiry.fired = False
+        expiry.until = expiry.queued = math.inf
+        self._live += 1
+        return expiry
+
+    def arm(
+        self, expiry: Expiry, seconds: float, task: asyncio.Task[object], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """Cancel *task* in *seconds* unless *expiry* is disarmed before, by setting its ``until`` to ``inf``.
+
+        An entry that is in the heap for an earlier instant stays there: the timer puts it off when it gets
+        to it. So a stream of many chunks costs the heap nothing.
+        """
+        expiry.task = task
+        expiry.until = until = loop.time() + seconds
+        if until < expiry.queued:
+            expiry.queued = until
+            heapq.heappush(self._heap, (until, next(self._numbers), expiry))
+            if until < self._armed_at:
+                self._arm(loop, until)
 
     def remove(self, expiry: Expiry) -> None:
         """The call is done."""
@@ -90,16 +123,29 @@ class LoopTimer:
         due = []
         heap = self._heap
         while heap and (heap[0][0] <= now or heap[0][2].task is None):
-            due.append(heapq.heappop(heap)[2])
+            when, _, expiry = heapq.heappop(heap)
+            if expiry.task is None or when != expiry.queued:
+                continue  # done, or in the heap for another instant too
+            if expiry.until <= now:
+                expiry.queued = math.inf
+                due.append(expiry)
+            else:
+                self._put_off(expiry)
         if due:
             # Two turns: a result that came in this turn wakes its task in the next one, maybe after this.
-            loop.call_soon(loop.call_soon, self._cancel, due)
+            loop.call_soon(loop.call_soon, self._cancel, due, now)
         if heap:
             self._arm(loop, heap[0][0])
 
-    def _cancel(self, due: list[Expiry]) -> None:
+    def _put_off(self, expiry: Expiry) -> None:
+        """The deadline was moved since it came into the heap, or there is none at present."""
+        expiry.queued = expiry.until
+        if expiry.until < math.inf:
+            heapq.heappush(self._heap, (expiry.until, next(self._numbers), expiry))
+
+    def _cancel(self, due: list[Expiry], now: float) -> None:
         for expiry in due:
-            if expiry.task is not None:
+            if expiry.task is not None and expiry.until <= now:  # not done, nor in another pull by now
                 expiry.fired = True
                 expiry.task.cancel()
 

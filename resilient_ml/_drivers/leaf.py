@@ -12,7 +12,7 @@ from typing import Any
 
 from .._call import Call, Job, Limit
 from .._colour import Colour, name_of
-from ..errors import DeadlineExceeded, LimitExceeded
+from ..errors import DeadlineExceeded, LimitExceeded, StreamTimeout
 
 UNFINISHED = frozenset(
     {types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType, asyncio.Future, asyncio.Task}
@@ -26,6 +26,8 @@ UNLIMITED = Limit(0.0, "acall", max_abandoned=64)
 def expired(call: Call) -> DeadlineExceeded:
     """The error of a call whose deadline has passed: the policy's own limit, or the caller's."""
     limit = call.limit
+    if call.outlet is not None:
+        return _stream_expired(call, limit)
     if limit is None:
         return DeadlineExceeded(
             f"the caller's deadline passed before {name_of(call.fn)!r} answered; "
@@ -34,6 +36,38 @@ def expired(call: Call) -> DeadlineExceeded:
             deadline=call.deadline,
         )
     return DeadlineExceeded.of_limit(limit.seconds, limit.policy, call.deadline)
+
+
+_LATE = {
+    "first": "sent nothing in its limit of {0:g} s to the first item; raise first=, or make it faster",
+    "gap": "went {0:.3g} s without an item, its limit{1}; raise gap=, or put a Retry outside it",
+    "total": "took longer than its limit of {0:g} s{1}; raise the limit, or make it faster",
+}
+
+
+def _stream_expired(call: Call, limit: Limit | None) -> StreamTimeout:
+    """The same of a stream, with what was delivered and the time it took."""
+    sent = f", with {call.emitted} items sent" if call.emitted else ""
+    if limit is None:
+        made = StreamTimeout(
+            f"the caller's deadline passed before {name_of(call.fn)!r} answered{sent}; "
+            "give the block more time, or put a Fallback with a ready value outside it",
+            deadline=call.deadline,
+        )
+    else:
+        made = StreamTimeout(
+            f"{limit.policy!r} {_LATE[limit.phase].format(limit.seconds, sent)}",
+            kind="stall" if limit.phase == "gap" else "timeout",
+            seconds=limit.seconds,
+            deadline=call.deadline,
+            policy=limit.policy,
+        )
+        made.phase = limit.phase
+    made.delivered = call.emitted
+    if call.tape is not None:
+        call.tape.ran_out = limit
+        call.tape.tell(made, call.now())
+    return made
 
 
 def check_room(limit: Limit) -> None:

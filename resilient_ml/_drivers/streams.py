@@ -18,10 +18,14 @@ from functools import partial
 from typing import Any
 
 from .._ambient import AMBIENT
-from .._call import NEVER, Call, call_type, make_stream_call
-from .._colour import Colour, Target
+from .._call import NEVER, STREAM_SLOTS, Call, call_type, make_stream_call
+from .._colour import Colour, Target, name_of
 from .._derive import Step
+from .._passage import Tape
+from .._stream_rules import StreamRules
+from ..errors import DeadlineExceeded
 from . import blocking
+from .attempt import Attempt, Thrown
 from .blocking import BlockingCoroutines
 from .workers import start_after
 
@@ -45,7 +49,7 @@ def emit(call: Call, item: Any) -> Generator[Outlet, None, Any]:
     """Pass *item* on to the consumer; returns what it sends back."""
     outlet: Outlet = call.outlet
     outlet.item = item
-    call.emitted += 1  # type: ignore[misc]  # a slot of every kind of call that streams
+    call.emitted += 1
     yield outlet
     if outlet.closing:
         # Raised here and not thrown in: a GeneratorExit that is thrown into a coroutine closes what it awaits
@@ -57,13 +61,14 @@ def emit(call: Call, item: Any) -> Generator[Outlet, None, Any]:
 
 async def leaf(call: Call) -> Any:
     """Pull the user's sync stream to its end."""
-    orphans = call.orphans
-    stream = iter(_pull(call, call.fn, call.args, call.kwargs))
+    if call.tape is not None or call.gaps or call.deadline != NEVER:
+        return await _watched(call)
+    stream = iter(call.fn(*call.args, **call.kwargs))
     advance: Callable[[], Any] = stream.__next__
     try:
         while True:
             try:
-                item = advance() if call.deadline == NEVER else _pull(call, advance)
+                item = advance()
             except StopIteration as stop:
                 return stop.value
             try:
@@ -75,15 +80,70 @@ async def leaf(call: Call) -> Any:
             else:
                 advance = stream.__next__ if sent is None else partial(stream.send, sent)
     finally:
-        _close(stream, call, len(orphans))
+        _close(stream, call, 0)
+
+
+async def _watched(call: Call) -> Any:
+    """The same where there are limits or rules: each pull is timed, and each chunk looked at."""
+    attempt = Attempt(call)
+    passage = attempt.passage
+    orphans = call.orphans
+    stream: Any = None
+    try:
+        args, kwargs = passage.arguments(call.args, call.kwargs)
+        stream = iter(_pull(attempt, call.fn, args, kwargs))
+        advance: Callable[[], Any] = stream.__next__
+        while True:
+            try:
+                chunk = _pull(attempt, advance)
+            except StopIteration as stop:
+                for item in passage.end(name_of(call.fn)):
+                    await pass_on(attempt, item)
+                return stop.value
+            sent = None
+            try:
+                for item in attempt.came(chunk):
+                    sent = await pass_on(attempt, item)
+            except Thrown as thrown:
+                advance = partial(thrower(stream, "throw"), attempt.thrown_by_reader(thrown.error))
+            else:
+                advance = stream.__next__ if sent is None else partial(stream.send, sent)
+    except Exception as error:
+        if attempt.failed(error):
+            raise
+        return None
+    finally:
+        if stream is not None:
+            _close(stream, call, len(orphans))
+
+
+async def pass_on(attempt: Attempt, item: Any) -> Any:
+    """Emit *item*; what the reader throws in is told from what the stream raises."""
+    attempt.passage.passed(item)
+    try:
+        return await emit(attempt.call, item)
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        raise Thrown(error) from None
 
 
 def _pull(
-    call: Call, step: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] = _NONE
+    attempt: Attempt, step: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] = _NONE
 ) -> Any:
-    if call.deadline == NEVER:
-        return step(*args, **kwargs)
-    return blocking.limited(call, step, args, kwargs)
+    call = attempt.call
+    attempt.begin()
+    try:
+        if call.deadline == NEVER:
+            return step(*args, **kwargs)
+        return blocking.limited(call, step, args, kwargs)
+    except DeadlineExceeded as error:
+        own = attempt.own(error)
+        if own is None:
+            raise
+        raise own from error
+    finally:
+        attempt.end()
 
 
 def _close(stream: Any, call: Call, before: int) -> None:
@@ -125,36 +185,48 @@ class StreamRuntime(BlockingCoroutines):
         await emit(call, value)
 
 
-StreamCall = call_type("StreamCall", StreamRuntime(), time.monotonic, ("emitted", "outlet"))
+StreamCall = call_type("StreamCall", StreamRuntime(), time.monotonic, STREAM_SLOTS)
 
 
-def guarded_stream(fn: Callable[..., Any], step: Step, name: str) -> Callable[..., Any]:
-    """A generator function that runs *step* around *fn*."""
+def guarded_stream(
+    fn: Callable[..., Any], step: Step, name: str, rules: StreamRules | None
+) -> Callable[..., Any]:
+    """A generator function that runs *step* around *fn*, whose chunks mean what *rules* say."""
 
     def guarded(*args: Any, **kwargs: Any) -> Any:
         outlet = Outlet()
-        call = make_stream_call(StreamCall, fn, args, kwargs, AMBIENT.get(), outlet)
+        tape = None if rules is None else Tape(rules, StreamCall.now())
+        call = make_stream_call(StreamCall, fn, args, kwargs, AMBIENT.get(), outlet, tape)
         body = step(call)
         again = resume = partial(body.send, None)
-        while True:
-            try:
-                signal = resume()
-            except StopIteration as stop:
-                return stop.value
-            if signal is not outlet:
-                body.close()
-                raise RuntimeError(
-                    f"a policy of {name!r} suspended in a plain stream, where nothing can resume it; "
-                    "in around(), await only proceed(call) and call.runtime"
-                )
-            try:
-                outlet.sent = yield outlet.item
-            except GeneratorExit:
-                body.close()
-                raise
-            except BaseException as error:
-                resume = partial(body.throw, error)
-            else:
-                resume = again
+        try:
+            while True:
+                try:
+                    signal = resume()
+                except StopIteration as stop:
+                    return stop.value
+                if signal is not outlet:
+                    body.close()
+                    raise RuntimeError(
+                        f"a policy of {name!r} suspended in a plain stream, where nothing can resume it; "
+                        "in around(), await only proceed(call) and call.runtime"
+                    )
+                try:
+                    outlet.sent = yield outlet.item
+                except GeneratorExit:
+                    body.close()
+                    raise
+                except BaseException as error:
+                    resume = partial(body.throw, error)
+                else:
+                    resume = again
+        finally:
+            forget(call)
 
     return guarded
+
+
+def forget(call: Call) -> None:
+    """The call is over: its error holds its frames, and these would hold the error."""
+    if call.tape is not None:
+        call.tape.cut = None

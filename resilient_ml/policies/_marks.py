@@ -1,7 +1,7 @@
-"""What policies write on an exception that passes through: notes, and that it has been retried.
+"""What policies write on an exception that passes through: that it has been retried.
 
-The user's own exception is never wrapped or replaced, so what the library has to say is added to it,
-in its ``__notes__`` and ``__dict__``. Both travel through pickles.
+The user's own exception is never wrapped or replaced, so that is kept in its ``__dict__``, and travels
+through pickles.
 """
 
 from __future__ import annotations
@@ -9,15 +9,7 @@ from __future__ import annotations
 import os
 
 _RETRIED = "_resilient_ml_retried"
-_MOST_NOTES = 8
 _MOST_LINKS = 8
-
-
-def add_note(error: BaseException, note: str) -> None:
-    """Add *note*, unless the object has many already: some programs raise one object again and again."""
-    notes = vars(error).setdefault("__notes__", [])
-    if isinstance(notes, list) and len(notes) < _MOST_NOTES:
-        notes.append(note)
 
 
 class Marks:

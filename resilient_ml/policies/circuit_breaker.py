@@ -40,7 +40,8 @@ class CircuitBreaker(Policy):
         window_calls: Use a window of this many calls instead of one of seconds; at least *minimum_calls*.
         consecutive_failures: So many failures in a row open it, however slow the traffic; None switches
             this rule off. The default of 10 trips a healthy model with 10 % failures once in 10**10 calls.
-        slow_call_seconds: From how many seconds on a call is slow; None for no such rule.
+        slow_call_seconds: From how many seconds on a call is slow, a stream's first content for a stream;
+            None for no such rule.
         slow_call_rate: The share of slow calls that opens it, above 0 to 1.
         open_seconds: How long it stays open the first time, in seconds; doubled each time it opens again from
             half-open.
@@ -159,6 +160,7 @@ class CircuitBreaker(Policy):
         self._counts = match_errors("counts", counts, lambda _, kind: kind.treatment.counts_against_model)
         self._draw = random.random if rng is None else rng.random
         self._machine = BreakerMachine(self._rules)
+        self.watches_streams: bool = slow_call_seconds is not None
 
     async def around(self, proceed: Proceed[T], call: Call) -> T:
         """Admit, run, record."""
@@ -174,7 +176,7 @@ class CircuitBreaker(Policy):
             permit.abandon()  # cancelled or interrupted: teaches nothing
             raise
         now = call.now()
-        change = permit.succeed(now, now - began if machine.timed else 0.0)
+        change = permit.succeed(now, taken(call, now, began) if machine.timed else 0.0)
         if change is not None:
             self._tell(change, now)
         return result
@@ -208,7 +210,7 @@ class CircuitBreaker(Policy):
             permit.abandon()
             return
         now = call.now()
-        seconds = now - began if self._machine.timed else 0.0
+        seconds = taken(call, now, began) if self._machine.timed else 0.0
         hint = retry_after_of(error, self.wall())
         change = permit.fail(now, kind, seconds, self._draw(), hint)
         if change is not None:
@@ -284,3 +286,12 @@ class CircuitBreaker(Policy):
         return (
             f"CircuitBreaker(opens for {rules.open_seconds:g} s at {' or '.join(parts) or 'no rule'}{mode})"
         )
+
+
+def taken(call: Call, now: float, began: float) -> float:
+    """How long the model took: to its whole answer, or to the first content of a stream.
+
+    A long answer is no slow one, and neither is one that the reader takes its time with.
+    """
+    tape = call.tape
+    return (now if tape is None or tape.first_at is None else tape.first_at) - began

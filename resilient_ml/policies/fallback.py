@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from .._call import Call, Proceed
 from .._colour import Colour, Target, target_of
+from .._notes import add_note
 from .._policy import Policy
 from ..events import FallbackServed
 from ..kinds import Kind, kind_of
-from ._marks import add_note
 from ._matching import ErrorMatch, match_errors
 
 T = TypeVar("T")
@@ -46,7 +46,9 @@ class Fallback(Policy):
     passes through.
 
     A callable that is plain runs on a worker thread for async callers. For a stream, a value or the result of
-    a plain callable is emitted as a single item, and nothing is served once items have been passed on.
+    a plain callable is emitted as a single item. Once items have been passed on, a target that streams goes
+    on as ``Stream(on_interrupt=)`` says; a single item follows only a :class:`Reset`, and without a Stream
+    nothing.
 
     Args:
         targets: Values, or callables of any colour that can answer for the guarded function, first choice
@@ -95,11 +97,14 @@ class Fallback(Policy):
             return await proceed(call)
         except Exception as error:
             kind = kind_of(error)
-            if call.emitted or not self._on(error, kind):
+            if (call.emitted and not resumable(call)) or not self._on(error, kind):
                 raise
             first = error
         try:
             for step in self._steps:
+                if call.emitted and not fits(step, call):
+                    add_note(first, f"Fallback {step.name!r} cannot go on in the middle of an answer")
+                    continue
                 if step.target is None:
                     await call.runtime.serve(step.value, call)
                     value: T = step.value
@@ -107,12 +112,14 @@ class Fallback(Policy):
                 try:
                     result: T = await call.runtime.invoke(step.target, call)
                 except Exception as error:
-                    if call.emitted:
-                        raise
                     add_note(first, f"Fallback {step.name!r} failed too: {type(error).__name__}")
+                    if call.emitted and not resumable(call):
+                        if cut_of(call, error) is error:
+                            raise
+                        break
                 else:
                     return self._served(step, kind, call, result)
-            raise first
+            raise cut_of(call, first)
         finally:
             del first  # the error holds this frame: without this, both would wait for the garbage collector
 
@@ -126,6 +133,22 @@ class Fallback(Policy):
     def describe(self) -> str:
         """Who answers, in turn."""
         return f"Fallback({', '.join(step.name for step in self._steps)})"
+
+
+def resumable(call: Call) -> bool:
+    """Whether another attempt may follow what a stream has passed on."""
+    return call.tape is not None and call.tape.resumable()
+
+
+def cut_of(call: Call, error: Exception) -> Exception:
+    """What a stream broke with first, where it did in the middle of an answer; else *error*."""
+    return error if call.tape is None else call.tape.cut or error
+
+
+def fits(step: _Step, call: Call) -> bool:
+    """Whether a step of the chain can follow what was passed on: one that is whole must begin anew."""
+    streams = step.target is not None and step.target.colour.streams
+    return streams or (call.tape is not None and call.tape.rules.on_interrupt == "restart")
 
 
 def _step(given: Any) -> _Step:

@@ -63,6 +63,11 @@ class Keyed(Policy):
 
     def check(self, target: Target) -> None:
         """Whatever the factory makes must be able to guard *target*."""
+        if self._sample.stream_rules is not None:
+            raise TypeError(
+                f"Keyed cannot give each key a {type(self._sample).__name__}: what the chunks of "
+                f"{target.name!r} mean is said once; put it beside Keyed"
+            )
         self._sample.check(target)
 
     def runs(self) -> Sequence[Policy]:

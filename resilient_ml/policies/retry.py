@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from .. import _checks
 from .._call import Call, Proceed
+from .._notes import add_note
 from .._policy import Policy
 from ..errors import Rejected
 from ..events import RetryScheduled, RetryStopped
@@ -17,7 +18,7 @@ from ..kinds import Kind, kind_of
 from ..machines.backoff import Backoff, Delay
 from ..machines.retry_budget import RetryBudget
 from ..retry_after import retry_after_of
-from ._marks import MARKS, add_note, already_retried, mark_retried
+from ._marks import MARKS, already_retried, mark_retried
 from ._matching import ErrorMatch, match_errors
 
 T = TypeVar("T")
@@ -34,7 +35,8 @@ class Retry(Policy):
 
     It stops early when the error's kind is not transient, when the wait would pass the deadline or the server
     asks for longer than *retry_after_cap*, when the *budget* of retries is spent, when items of a stream have
-    been passed on already, or when an argument cannot be replayed. A failure that an inner Retry has already
+    been passed on already and no ``Stream(on_interrupt=)`` says how to go on, or when an argument cannot be
+    replayed. A failure that an inner Retry has already
     tried again is not tried once more, in this pipeline or in a guarded function that it calls: nested
     retries do not multiply.
 
@@ -130,7 +132,7 @@ class Retry(Policy):
                 result = await proceed(call)
             except Exception as error:
                 again = self._after_error(error, call, attempt, wait, since)
-                if again is None:
+                if again is None and not broke_before(error, call):
                     raise
             else:
                 if self._retry_result is None:
@@ -139,6 +141,8 @@ class Retry(Policy):
                 if again is None:
                     return result
             # Out of the except block: nothing keeps the failed attempt's traceback alive while we wait.
+            if again is None:
+                raise call.tape.cut  # type: ignore[union-attr, misc]  # what the recovery began with
             wait = again
             await call.runtime.sleep(wait)
             attempt += 1
@@ -171,10 +175,8 @@ class Retry(Policy):
         """The wait, if there may be another attempt."""
         if attempt >= self.attempts:
             return self._stop(error, kind, call, attempt, "no attempts are left")
-        if call.emitted:
-            return self._stop(
-                error, kind, call, attempt, f"{call.emitted} items of the stream were passed on"
-            )
+        if call.emitted and (why := cannot_resume(call)) is not None:
+            return self._stop(error, kind, call, attempt, why)
         if self._replay is None and (what := consumed_by_use(call)) is not None:
             return self._stop(
                 error, kind, call, attempt, f"{what} cannot be replayed; pass replay= to say how"
@@ -226,6 +228,24 @@ class Retry(Policy):
     def describe(self) -> str:
         """Its numbers in one line."""
         return f"Retry(attempts={self.attempts}, backoff={self._backoff!r}, budget={self.budget!r})"
+
+
+def cannot_resume(call: Call) -> str | None:
+    """Why no attempt may follow what a stream has passed on; None if one may."""
+    if call.tape is None:
+        return f"{call.emitted} items of the stream were passed on"
+    return call.tape.why_not()
+
+
+def broke_before(error: Exception, call: Call) -> bool:
+    """Whether *error* is that of an attempt to go on after the stream had broken, which is what is raised."""
+    if call.tape is None:
+        return False
+    cut = call.tape.original(error)
+    if cut is error:
+        return False
+    mark_retried(cut)
+    return True
 
 
 def transient(error: Exception, kind: Kind) -> bool:

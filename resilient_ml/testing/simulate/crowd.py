@@ -131,7 +131,7 @@ class Crowd:
         call.threads = None
         call.attempt = 1
         call.orphans = ()
-        call.record = request  # type: ignore[misc, assignment]  # a slot here; policies write two attributes
+        call.record = request  # type: ignore[assignment]  # a slot here; policies write two attributes
         step = self._steps[(asked if user is None else user) % len(self._steps)]
         request.begin(step(call), self._context.copy())
 

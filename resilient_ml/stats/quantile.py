@@ -1,0 +1,67 @@
+"""A quantile of positive numbers whose older ones fade, in a fixed amount of memory."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+_GROWTH = 1.1
+"""Each bucket is so many times as wide as the one before: values are known to within 5 %."""
+_LOG = math.log(_GROWTH)
+_LEAST = 1e-6
+_BUCKETS = 256
+"""From a microsecond to 1e-6 * 1.1 ** 255, some ten hours, in seconds."""
+
+
+class DecayingQuantile:
+    """An estimate of one quantile, from counts in buckets of growing width.
+
+    The estimate is the geometric middle of the bucket in which the quantile falls: between a microsecond and
+    ten hours its relative error is at most 5 %. The counts of all buckets are halved each time *half_life*
+    numbers have come.
+
+    Args:
+        share: Which quantile, above 0 and below 1: 0.99 is exceeded by one in a hundred.
+        half_life: After so many further numbers a number weighs half; from 1.
+
+    >>> quantile = DecayingQuantile(0.5, half_life=1000)
+    >>> for seconds in (1.0, 2.0, 100.0):
+    ...     quantile.update(seconds)
+    >>> 1.9 < quantile.value() < 2.1
+    True
+
+    Source: C. Masson, J. E. Rim, H. K. Lee, "DDSketch", VLDB 2019, for the buckets.
+    """
+
+    __slots__ = ("_buckets", "_half_life", "_share", "_since", "_weight", "count")
+
+    def __init__(self, share: float, *, half_life: int) -> None:
+        self._share = share
+        self._half_life = half_life
+        self._buckets = [0.0] * _BUCKETS
+        self._weight = 0.0
+        self._since = 0
+        self.count: int = 0
+        """How many numbers have come."""
+
+    def update(self, value: float) -> None:
+        """Take *value* in; what is not finite, or below the least, counts as the least."""
+        place = 0
+        if _LEAST < value < math.inf:
+            place = min(_BUCKETS - 1, int(math.log(value / _LEAST) / _LOG))
+        self._buckets[place] += 1.0
+        self._weight += 1.0
+        self.count += 1
+        self._since += 1
+        if self._since >= self._half_life:
+            self._since = 0
+            self._buckets = [weight / 2 for weight in self._buckets]
+            self._weight /= 2
+
+    def value(self) -> float:
+        """The quantile; NaN before the first number."""
+        if not self.count:
+            return math.nan
+        below = itertools.accumulate(self._buckets)
+        place = next(at for at, weight in enumerate(below) if weight and weight >= self._share * self._weight)
+        return float(_LEAST * _GROWTH ** (place + 0.5))
