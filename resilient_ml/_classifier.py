@@ -285,7 +285,8 @@ def _judge(cls: type[BaseException]) -> _Verdict:
 def _of_link(error: BaseException, verdict: _Verdict) -> str | None:
     """Return what *error* itself says, its chain left aside."""
     if verdict.ours:
-        return "deadline" if _word(read(error, "kind")) == "deadline" else "timeout"
+        own = _word(read(error, "kind"))
+        return own if own in ("deadline", "stall") else "timeout"
     status = read(error, "status")
     # Where `status` is the number, `code` is at best the same one, and reading aiohttp's is deprecated.
     code = None if _is_int(status) else read(error, "code")

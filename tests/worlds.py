@@ -157,6 +157,29 @@ MODELS = {
 }
 
 
+@dataclass
+class Reading:
+    """What a reader of a stream saw: the items, when each came, and the error that it ended in."""
+
+    began: float
+    items: list = field(default_factory=list)
+    times: list = field(default_factory=list)
+    error: Exception | None = None
+    ended: float = math.nan
+
+    def take(self, item, now):
+        self.items.append(item)
+        self.times.append(round(now - self.began, 6))
+
+    def fail(self, error, now):
+        self.error = error
+        self.ended = round(now - self.began, 6)
+
+    @property
+    def text(self):
+        return "".join(map(str, self.items))
+
+
 class World:
     """One colour and what runs it."""
 
@@ -202,6 +225,35 @@ class World:
         except Exception as error:  # noqa: BLE001
             return error
         return None
+
+    def read(self, guarded, *args, pause=0.0, most=math.inf, **kwargs):
+        """Read a stream, with a pause after each item, and close it after *most*: a :class:`Reading`."""
+        reading = Reading(self.clock.now())
+        if self.is_async:
+            self.run(self._aread, reading, guarded(*args, **kwargs), pause, most)
+            return reading
+        stream = guarded(*args, **kwargs)
+        try:
+            for item in stream:
+                reading.take(item, self.clock.now())
+                self.clock.sleep(pause)
+                if len(reading.items) >= most:
+                    stream.close()
+                    break
+        except Exception as error:  # noqa: BLE001
+            reading.fail(error, self.clock.now())
+        return reading
+
+    async def _aread(self, reading, stream, pause, most):
+        try:
+            async for item in stream:
+                reading.take(item, self.clock.now())
+                await anyio.sleep(pause)
+                if len(reading.items) >= most:
+                    await stream.aclose()
+                    break
+        except Exception as error:  # noqa: BLE001
+            reading.fail(error, self.clock.now())
 
     def together(self, *calls):
         """Begin calls of ``(guarded, *args)`` in turn and let them run at once; what each ended in."""

@@ -40,14 +40,14 @@ def expired(call: Call) -> DeadlineExceeded:
 
 _LATE = {
     "first": "sent nothing in its limit of {0:g} s to the first item; raise first=, or make it faster",
-    "gap": "went {0:.3g} s without an item, its limit{1}; raise gap=, or put a Retry outside it",
+    "gap": "sent no item for {0:.3g} s, its limit on a gap{1}; raise gap=, or put a Retry and a Stream outside",
     "total": "took longer than its limit of {0:g} s{1}; raise the limit, or make it faster",
 }
 
 
 def _stream_expired(call: Call, limit: Limit | None) -> StreamTimeout:
     """The same of a stream, with what was delivered and the time it took."""
-    sent = f", with {call.emitted} items sent" if call.emitted else ""
+    sent = f" (items sent: {call.emitted})" if call.emitted else ""
     if limit is None:
         made = StreamTimeout(
             f"the caller's deadline passed before {name_of(call.fn)!r} answered{sent}; "

@@ -10,7 +10,8 @@ _GROWTH = 1.1
 _LOG = math.log(_GROWTH)
 _LEAST = 1e-6
 _BUCKETS = 256
-"""From a microsecond to 1e-6 * 1.1 ** 255, some ten hours, in seconds."""
+_MOST = _LEAST * _GROWTH ** (_BUCKETS - 1)
+"""Some ten hours, where the least is a microsecond."""
 
 
 class DecayingQuantile:
@@ -45,10 +46,8 @@ class DecayingQuantile:
         """How many numbers have come."""
 
     def update(self, value: float) -> None:
-        """Take *value* in; what is not finite, or below the least, counts as the least."""
-        place = 0
-        if _LEAST < value < math.inf:
-            place = min(_BUCKETS - 1, int(math.log(value / _LEAST) / _LOG))
+        """Take *value* in; below the least it counts as the least, NaN too, and above the most as the most."""
+        place = int(math.log(min(value, _MOST) / _LEAST) / _LOG) if value > _LEAST else 0
         self._buckets[place] += 1.0
         self._weight += 1.0
         self.count += 1
