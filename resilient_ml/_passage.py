@@ -93,6 +93,23 @@ class Tape:
         if self.first_seconds is not None:
             error.reader_seconds = self.reader
 
+    def passed(self, item: Any) -> None:
+        """*item* was passed on."""
+        if type(item) is Reset:
+            self.delivered = 0
+            self.kept = [] if self.rules.keep else None
+            return
+        self.delivered += 1
+        if self.kept is not None:
+            if len(self.kept) >= self.rules.keep:
+                self.kept = None
+            else:
+                self.kept.append(item)
+
+    def reset(self, attempt: int) -> Reset:
+        """What tells the reader that *attempt* begins anew."""
+        return Reset(self.delivered, attempt)
+
     def partial(self) -> tuple[Any, ...] | None:
         """What was passed on, or None where it was not kept."""
         return None if self.kept is None else tuple(self.kept)
@@ -192,22 +209,6 @@ class Passage:
         rules = self.rules
         return rules.is_content is None or rules.heartbeats_count or bool(rules.is_content(chunk))
 
-    def passed(self, item: Any) -> None:
-        """*item* was passed on."""
-        tape = self.tape
-        if type(item) is Reset:
-            tape.delivered = 0
-            if tape.rules.keep:
-                tape.kept = []
-            return
-        tape.delivered += 1
-        kept = tape.kept
-        if kept is not None:
-            if len(kept) >= tape.rules.keep:
-                tape.kept = None
-            else:
-                kept.append(item)
-
     def end(self, target: str) -> Sequence[Any]:
         """The items still to pass on when the iterator has ended.
 
@@ -220,7 +221,7 @@ class Passage:
             raise self._diverged("it ended before what was passed on already")
         held, self._held = self._held, []
         if not self.committed and self._mode == "restart":
-            return [self._reset(), *held]
+            return [self.tape.reset(self._attempt), *held]
         return held
 
     def truncated(self, target: str) -> StreamTruncated:
@@ -279,7 +280,7 @@ class Passage:
         self.committed = True
         held, self._held = self._held, []
         if self._mode == "restart":
-            return [self._reset(), *held]
+            return [self.tape.reset(self._attempt), *held]
         if self._mode == "continue":
             return (chunk,)  # what opens an answer has been passed on: this is in the middle of it
         return held
@@ -291,9 +292,6 @@ class Passage:
         if rules.commit_seconds is not None:
             return self._since is not None and now - self._since >= rules.commit_seconds
         return self._content >= rules.commit_chunks
-
-    def _reset(self) -> Reset:
-        return Reset(self.tape.delivered, self._attempt)
 
     # -- repeating what is known ---------------------------------------------------------------------------
 
@@ -343,6 +341,7 @@ class Passage:
         return self.rules.is_content is None or bool(self.rules.is_content(chunk))
 
     def _diverged(self, how: str) -> StreamInterrupted:
+        self.final = False  # of another answer
         self.tape.lost = f"run again, the stream is another one: {how}"
         return StreamInterrupted(
             f"{self.tape.lost}; skip_prefix needs a model that repeats itself, at temperature 0 say",

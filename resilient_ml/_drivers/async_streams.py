@@ -24,7 +24,7 @@ from .expiry import Expiry, LoopTimer, timer_of
 from .leaf import expired
 from .loops import running_task
 from .own_task import close_behind
-from .streams import Outlet, emit, forget, pass_on, thrower
+from .streams import Outlet, emit, emit_whole, forget, pass_on, thrower
 from .suspending import Suspending
 
 
@@ -211,13 +211,13 @@ class AsyncStreamRuntime(Suspending):
         try:
             if target.colour is Colour.ASYNC_STREAM:
                 return await leaf(call)
-            return await emit(call, await suspending.LEAVES[target.colour](call))
+            return await emit_whole(call, await suspending.LEAVES[target.colour](call))
         finally:
             call.fn = own
 
     async def serve(self, value: Any, call: Call) -> None:
         """Emit *value* as a single item."""
-        await emit(call, value)
+        await emit_whole(call, value)
 
 
 AsyncStreamCall = call_type("AsyncStreamCall", AsyncStreamRuntime(), time.monotonic, STREAM_SLOTS)

@@ -15,7 +15,7 @@ from .._colour import name_of
 from .._notes import add_note
 from .._passage import Passage, Tape
 from .._stream_rules import NO_RULES
-from ..errors import DeadlineExceeded, StreamInterrupted, StreamTimeout
+from ..errors import DeadlineExceeded, StreamInterrupted
 from .leaf import expired
 
 

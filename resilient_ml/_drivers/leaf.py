@@ -40,7 +40,7 @@ def expired(call: Call) -> DeadlineExceeded:
 
 _LATE = {
     "first": "sent nothing in its limit of {0:g} s to the first item; raise first=, or make it faster",
-    "gap": "sent no item for {0:.3g} s, its limit on a gap{1}; raise gap=, or put a Retry and a Stream outside",
+    "gap": "sent no item for {0:.3g} s, its limit on a gap{1}; raise gap=, or put a Retry and Stream outside",
     "total": "took longer than its limit of {0:g} s{1}; raise the limit, or make it faster",
 }
 

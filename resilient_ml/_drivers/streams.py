@@ -59,6 +59,18 @@ def emit(call: Call, item: Any) -> Generator[Outlet, None, Any]:
     return sent
 
 
+async def emit_whole(call: Call, item: Any) -> Any:
+    """Emit *item* as the whole answer: what was passed on before is void."""
+    tape = call.tape
+    if tape is not None:
+        if call.emitted:
+            reset = tape.reset(call.attempt)
+            tape.passed(reset)
+            await emit(call, reset)
+        tape.passed(item)
+    return await emit(call, item)
+
+
 async def leaf(call: Call) -> Any:
     """Pull the user's sync stream to its end."""
     if call.tape is not None or call.gaps or call.deadline != NEVER:
@@ -119,7 +131,7 @@ async def _watched(call: Call) -> Any:
 
 async def pass_on(attempt: Attempt, item: Any) -> Any:
     """Emit *item*; what the reader throws in is told from what the stream raises."""
-    attempt.passage.passed(item)
+    attempt.tape.passed(item)
     try:
         return await emit(attempt.call, item)
     except GeneratorExit:
@@ -176,13 +188,13 @@ class StreamRuntime(BlockingCoroutines):
         try:
             if target.colour is Colour.STREAM:
                 return await leaf(call)
-            return await emit(call, blocking.leaf(call))
+            return await emit_whole(call, blocking.leaf(call))
         finally:
             call.fn = own
 
     async def serve(self, value: Any, call: Call) -> None:
         """Emit *value* as a single item."""
-        await emit(call, value)
+        await emit_whole(call, value)
 
 
 StreamCall = call_type("StreamCall", StreamRuntime(), time.monotonic, STREAM_SLOTS)

@@ -46,7 +46,7 @@ class DecayingQuantile:
         """How many numbers have come."""
 
     def update(self, value: float) -> None:
-        """Take *value* in; below the least it counts as the least, NaN too, and above the most as the most."""
+        """Take *value* in; NaN and less than the least count as the least, more than the most as the most."""
         place = int(math.log(min(value, _MOST) / _LEAST) / _LOG) if value > _LEAST else 0
         self._buckets[place] += 1.0
         self._weight += 1.0

@@ -70,7 +70,7 @@ def test_each_item_may_take_the_gap_and_the_first_one_any_time(stream_world, sec
     assert kind_of(error) is Kind.STALL
     assert str(error) == (
         "'model' sent no item for 2 s, its limit on a gap (items sent: 1); "
-        "raise gap=, or put a Retry and a Stream outside"
+        "raise gap=, or put a Retry and Stream outside"
     )
 
 
