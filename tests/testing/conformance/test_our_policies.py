@@ -3,6 +3,7 @@
 import pytest
 
 from resilient_ml import (
+    AdaptiveGap,
     Bulkhead,
     CircuitBreaker,
     ConstantBackoff,
@@ -12,6 +13,7 @@ from resilient_ml import (
     Policy,
     Retry,
     RetryBudget,
+    Stream,
     Timeout,
 )
 from resilient_ml.testing import conformance
@@ -49,6 +51,38 @@ POLICIES = {
         Timeout(60),
     ),
 }
+
+
+def go_on(args, kwargs, partial):
+    return args, kwargs
+
+
+OF_STREAMS = {
+    "stream": Stream,
+    "stream that continues": lambda: Pipeline(
+        Stream(on_interrupt="continue", continuation=go_on), Retry(2, backoff=AT_ONCE)
+    ),
+    "stream that restarts": lambda: Pipeline(Stream(on_interrupt="restart"), Retry(2, backoff=AT_ONCE)),
+    "limits": lambda: Timeout(60, first=50, gap=40),
+    "learned gap": lambda: Timeout(gap=AdaptiveGap(floor=30)),
+    "limits with grace": lambda: Timeout(60, first=50, gap=40, grace=5),
+    "all of a stream": lambda: Pipeline(
+        Fallback("popular"),
+        Stream(),
+        Retry(2, backoff=AT_ONCE),
+        CircuitBreaker(slow_call_seconds=10),
+        Bulkhead(4),
+        Timeout(60, first=50, gap=40),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_STREAMS)
+def test_our_policies_for_streams_keep_every_promise_of_streams(name):
+    skip = {"errors": "it goes on after the error"} if "that" in name else {}
+    report = conformance.check(OF_STREAMS[name], skip=skip)
+    of_streams = {verdict.status for verdict in report.verdicts if "stream" in verdict.where}
+    assert of_streams == {"kept"} | ({"skipped"} if skip else set())
 
 
 @pytest.mark.parametrize("make", POLICIES.values(), ids=POLICIES.keys())
