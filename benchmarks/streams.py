@@ -17,7 +17,8 @@ from typing import Any
 from measuring import CPU, Batch, Case, Options, measure, options, own_copy
 from tables import Figure, report
 
-from resilient_ml import Bulkhead, CircuitBreaker, Fallback, Pipeline, Retry, Timeout
+from resilient_ml import AdaptiveGap, Bulkhead, CircuitBreaker, Fallback, Pipeline, Retry, Timeout
+from resilient_ml import Stream as StreamRules
 
 Stream = Callable[[int], Any]
 
@@ -106,6 +107,11 @@ def peer(
     return Case("nopanic + budget", made, "peer", same=not note, note=note)
 
 
+def ended() -> StreamRules:
+    """Looks at every chunk for the end, and keeps what was passed on; the last chunk of a batch is it."""
+    return StreamRules(is_final=lambda chunk: chunk >= 0, keep=1_000_000)
+
+
 def main(how: Options) -> None:
     """Measure and print."""
     four = Pipeline(Fallback(0), Retry(3), CircuitBreaker(), Bulkhead(10))
@@ -114,6 +120,7 @@ def main(how: Options) -> None:
     plain = [
         Case("passed on by a loop", chunks_of(passed_on(tokens))),
         Case("ours", chunks_of(four(tokens)), "ours"),
+        Case("ours, with a Stream (is_final)", chunks_of(Pipeline(ended(), four)(tokens))),
         Case("ours, Timeout(late_only) for Fallback", chunks_of(limited(tokens))),
         peer(nopanic("retry", "breaker", "bulkhead"), tokens, chunks_of, fewer),
     ]
@@ -123,23 +130,33 @@ def main(how: Options) -> None:
         def batch(stream: Stream) -> Batch:
             return async_chunks_of(runner, stream)
 
-        timed = Pipeline(Retry(3), CircuitBreaker(), Bulkhead(10), Timeout(60.0))
+        rest = Retry(3), CircuitBreaker(), Bulkhead(10)
+        timed = Pipeline(*rest, Timeout(60.0))
+        gap = Pipeline(*rest, Timeout(60.0, first=5.0, gap=1.0))
+        learned = Pipeline(*rest, Timeout(60.0, first=5.0, gap=AdaptiveGap(floor=1.0)))
         base = Case("bare async generator", batch(async_tokens))
         loop = Case("passed on by a loop", batch(async_passed_on(async_tokens)))
-        for name, guard, theirs in (
+        for name, guard, more, theirs in (
             (
                 "async, four policies",
                 four,
+                {"with a Stream (is_final)": Pipeline(ended(), four)},
                 peer(nopanic("retry", "breaker", "bulkhead"), async_tokens, batch, fewer),
             ),
             (
                 "async, four with a Timeout",
                 timed,
+                {
+                    "first= and gap= too": gap,
+                    "gap=AdaptiveGap": learned,
+                    "first=, gap= and a Stream (is_final)": Pipeline(ended(), gap),
+                },
                 peer(nopanic("retry", "breaker", "bulkhead", "timeout"), async_tokens, batch),
             ),
         ):
-            them = [loop, Case("ours", batch(guard(async_tokens)), "ours"), theirs]
-            figures.append(Figure(name, measure(base, them, how)))
+            ours = [Case("ours", batch(guard(async_tokens)), "ours")]
+            ours += [Case(f"ours, {told}", batch(guard(async_tokens))) for told, guard in more.items()]
+            figures.append(Figure(name, measure(base, [loop, *ours, theirs], how)))
     report("A chunk of a stream", figures, unit="x bare")
 
 
