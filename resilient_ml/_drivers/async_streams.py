@@ -19,12 +19,12 @@ from .._passage import Tape
 from .._stream_rules import StreamRules
 from ..errors import DeadlineExceeded
 from . import suspending
-from .attempt import Attempt, Thrown
+from .attempt import Attempt
 from .expiry import Expiry, LoopTimer, timer_of
 from .leaf import expired
 from .loops import running_task
 from .own_task import close_behind
-from .streams import Outlet, emit, emit_whole, forget, pass_on, thrower
+from .streams import Outlet, emit, emit_rest, emit_whole, forget, thrower
 from .suspending import Suspending
 
 
@@ -56,7 +56,7 @@ async def leaf(call: Call) -> Any:
 async def _watched(call: Call) -> None:
     """The same where there are limits or rules: each pull is timed, and each chunk looked at."""
     attempt = Attempt(call)
-    passage = attempt.passage
+    passage, tape = attempt.passage, attempt.tape
     orphans = call.orphans
     stream: Any = None
     pulls = _Pulls(attempt)
@@ -68,15 +68,18 @@ async def _watched(call: Call) -> None:
             try:
                 chunk = await pulls.pull(advance)
             except StopAsyncIteration:
-                for item in passage.end(name_of(call.fn)):
-                    await pass_on(attempt, item)
+                await emit_rest(attempt, passage.end(name_of(call.fn)))
                 return
+            items = attempt.came(chunk)
             sent = None
             try:
-                for item in attempt.came(chunk):
-                    sent = await pass_on(attempt, item)
-            except Thrown as thrown:
-                advance = partial(thrower(stream, "athrow"), attempt.thrown_by_reader(thrown.error))
+                for item in items:
+                    tape.passed(item)
+                    sent = await emit(call, item)
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                advance = partial(thrower(stream, "athrow"), attempt.thrown_by_reader(error))
             else:
                 advance = stream.__anext__ if sent is None else partial(stream.asend, sent)
     except Exception as error:

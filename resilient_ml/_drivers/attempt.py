@@ -19,13 +19,6 @@ from ..errors import DeadlineExceeded, StreamInterrupted
 from .leaf import expired
 
 
-class Thrown(Exception):
-    """Wraps what the reader threw into a stream, on its way to the user's generator."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
 class Attempt:
     """The limits of one attempt and the passage of its chunks.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 import types
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ from .._passage import Tape
 from .._stream_rules import StreamRules
 from ..errors import DeadlineExceeded
 from . import blocking
-from .attempt import Attempt, Thrown
+from .attempt import Attempt
 from .blocking import BlockingCoroutines
 from .workers import start_after
 
@@ -98,7 +98,7 @@ async def leaf(call: Call) -> Any:
 async def _watched(call: Call) -> Any:
     """The same where there are limits or rules: each pull is timed, and each chunk looked at."""
     attempt = Attempt(call)
-    passage = attempt.passage
+    passage, tape = attempt.passage, attempt.tape
     orphans = call.orphans
     stream: Any = None
     try:
@@ -109,15 +109,18 @@ async def _watched(call: Call) -> Any:
             try:
                 chunk = _pull(attempt, advance)
             except StopIteration as stop:
-                for item in passage.end(name_of(call.fn)):
-                    await pass_on(attempt, item)
+                await emit_rest(attempt, passage.end(name_of(call.fn)))
                 return stop.value
+            items = attempt.came(chunk)
             sent = None
             try:
-                for item in attempt.came(chunk):
-                    sent = await pass_on(attempt, item)
-            except Thrown as thrown:
-                advance = partial(thrower(stream, "throw"), attempt.thrown_by_reader(thrown.error))
+                for item in items:
+                    tape.passed(item)
+                    sent = await emit(call, item)
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                advance = partial(thrower(stream, "throw"), attempt.thrown_by_reader(error))
             else:
                 advance = stream.__next__ if sent is None else partial(stream.send, sent)
     except Exception as error:
@@ -129,15 +132,15 @@ async def _watched(call: Call) -> Any:
             _close(stream, call, len(orphans))
 
 
-async def pass_on(attempt: Attempt, item: Any) -> Any:
-    """Emit *item*; what the reader throws in is told from what the stream raises."""
-    attempt.tape.passed(item)
-    try:
-        return await emit(attempt.call, item)
-    except GeneratorExit:
-        raise
-    except BaseException as error:
-        raise Thrown(error) from None
+async def emit_rest(attempt: Attempt, items: Sequence[Any]) -> None:
+    """Emit what is left when the user's stream has ended; what the reader throws in now comes out again."""
+    for item in items:
+        attempt.tape.passed(item)
+        try:
+            await emit(attempt.call, item)
+        except BaseException as error:
+            attempt.thrown_by_reader(error)
+            raise
 
 
 def _pull(

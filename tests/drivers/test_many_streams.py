@@ -87,6 +87,50 @@ def steps(way):
     }.get(way, ["a", 0.1, "b", "end"])
 
 
+def plain(opened):
+    def model(way, number):
+        with opened.model(number):
+            for step in steps(way):
+                if isinstance(step, float):
+                    time.sleep(step)
+                elif isinstance(step, Exception):
+                    raise step
+                else:
+                    yield step
+
+    return model
+
+
+def coroutine(opened):
+    async def model(way, number):
+        with opened.model(number):
+            for step in steps(way):
+                if isinstance(step, float):
+                    await anyio.sleep(step)
+                elif isinstance(step, Exception):
+                    raise step
+                else:
+                    yield step
+
+    return model
+
+
+def read_plain(stream, way):
+    if way == "unread":
+        return
+    try:
+        for chunk in stream:
+            if way == "closed":
+                stream.close()
+            if way == "thrown":
+                stream.throw(Reader)
+            if way == "dropped":
+                return
+            assert chunk in ("a", "b", "end")
+    except (ConnectionError, StreamInterrupted, Reader):
+        pass
+
+
 async def read(stream, way):
     if way == "unread":
         return
@@ -115,16 +159,7 @@ def test_ten_thousand_async_streams_leave_nothing_behind(backend, caplog):
     opened = Open()
     guarded, bulkhead, limits = guard()
 
-    @guarded
-    async def model(way, number):
-        with opened.model(number):
-            for step in steps(way):
-                if isinstance(step, float):
-                    await anyio.sleep(step)
-                elif isinstance(step, Exception):
-                    raise step
-                else:
-                    yield step
+    model = guarded(coroutine(opened))
 
     async def read_and_look(way, number):
         stream = model(way, number)
@@ -172,37 +207,12 @@ def test_ten_thousand_plain_streams_leave_nothing_behind():
     opened = Open()
     guarded, bulkhead, limits = guard()
 
-    @guarded
-    def model(way, number):
-        with opened.model(number):
-            for step in steps(way):
-                if isinstance(step, float):
-                    time.sleep(step)
-                elif isinstance(step, Exception):
-                    raise step
-                else:
-                    yield step
-
-    def read_plain(way, number):
-        stream = model(way, number)
-        if way == "unread":
-            return
-        try:
-            for chunk in stream:
-                if way == "closed":
-                    stream.close()
-                if way == "thrown":
-                    stream.throw(Reader)
-                if way == "dropped":
-                    return
-                assert chunk in ("a", "b", "end")
-        except (ConnectionError, StreamInterrupted, Reader):
-            pass
-
+    model = guarded(plain(opened))
     ways = [way for way in WAYS if way != "cancelled"]
     with virtual_time() as clock:
         for number in range(MANY):
-            read_plain(ways[number % len(ways)], number)
+            way = ways[number % len(ways)]
+            read_plain(model(way, number), way)
         clock.sleep(60)  # what was left behind inside a wait comes back
         assert (opened.numbers, bulkhead.in_flight, limits.abandoned) == ([], 0, 0)
     assert opened.begun >= MANY * 0.8

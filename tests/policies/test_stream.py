@@ -39,7 +39,7 @@ def retry(attempts=3):
 
 @pytest.mark.parametrize(
     "broken",
-    [ConnectionError(), items(ROLE, ConnectionError()), items(ROLE, ROLE, TimeoutError())],
+    [ConnectionError, items(ROLE, ConnectionError), items(ROLE, ROLE, TimeoutError)],
     ids=["at once", "after a role", "after two"],
 )
 def test_what_fails_before_the_first_content_is_retried_without_a_trace(stream_world, broken):
@@ -153,7 +153,7 @@ def test_what_follows_the_end_belongs_to_the_answer(stream_world):
     assert world.read(spoken()(world.model(items("a", END, "usage")))).items == ["a", END, "usage"]
 
 
-@pytest.mark.parametrize("after", [ConnectionError(), hang()], ids=["error", "hang"])
+@pytest.mark.parametrize("after", [ConnectionError, hang()], ids=["error", "hang"])
 def test_what_goes_wrong_after_the_end_is_no_failure(stream_world, after):
     world = stream_world
     breaker = CircuitBreaker(consecutive_failures=1)

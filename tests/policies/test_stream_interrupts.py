@@ -350,3 +350,22 @@ def test_our_own_errors_carry_what_was_delivered_in_all_attempts(stream_world, f
     reading = world.read(guard(model), "p")
     assert (reading.items, type(reading.error)) == (["a", "b"], final)
     assert (reading.error.delivered, reading.error.partial) == (1, ("a",))  # of the first cut
+
+
+def test_what_the_reader_throws_in_at_the_end_comes_out_again(stream_world):
+    """At its end a stream has only what was held: the user's generator is over, and catches nothing."""
+    world = stream_world
+    model = world.model(items("held", "too"))
+    stream = Pipeline(Stream(on_interrupt="restart", commit_after=9), retry())(model)()
+    thrown = CUT("from the reader")
+
+    async def main():
+        assert await anext(stream) == "held"
+        await stream.athrow(thrown)
+
+    with pytest.raises(CUT, match="from the reader"):
+        if world.is_async:
+            world.run(main)
+        elif next(stream) == "held":
+            stream.throw(thrown)
+    assert len(model.starts) == 1

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, assert_type
 import numpy as np
 
 from resilient_ml import (
+    AdaptiveGap,
     Attempt,
     Backoff,
     BudgetExhausted,
@@ -30,10 +31,13 @@ from resilient_ml import (
     Proceed,
     RateLimited,
     Rejected,
+    Reset,
     ResilienceError,
     Retry,
     RetryBudget,
+    Stream,
     StreamInterrupted,
+    StreamTimeout,
     StreamTruncated,
     Timeout,
     WorkerCrashed,
@@ -135,6 +139,53 @@ guard = Pipeline(
     Timeout(0.250, late_only=True, max_abandoned=8),
     name="embedder",
 )
+
+
+def go_on(
+    args: tuple[Any, ...], kwargs: dict[str, Any], partial: tuple[str, ...]
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    return (args, {**kwargs, "prefix": "".join(partial)}) if partial else None
+
+
+tokens_guard: Pipeline = Pipeline(
+    Stream(
+        is_content=bool,
+        is_final=lambda chunk: chunk == "end",
+        error_of=lambda chunk: ConnectionError() if chunk == "!" else None,
+        is_valid=str.isprintable,
+        malformed=lambda chunk: chunk.strip(),
+        malformed_max=2,
+        commit_after=1.5,
+        on_interrupt="continue",
+        continuation=go_on,
+        text_of=str,
+        with_text=lambda chunk, text: text,
+        heartbeats_count=True,
+        end_seconds=2.0,
+        keep=100,
+        name="chat",
+    ),
+    Timeout(total=60, first=5, gap=AdaptiveGap(floor=1.0, multiple=4, ceiling=30)),
+)
+
+
+@tokens_guard
+def chat(prompt: str, prefix: str = "") -> Iterator[str]:
+    yield prompt
+
+
+chunks: Iterator[str] = chat("hello", prefix="")
+try:
+    next(chunks)
+except StreamTimeout as stream_error:
+    late: DeadlineExceeded = stream_error
+    cut: StreamInterrupted = stream_error
+    phase: str | None = stream_error.phase
+    spent: float = stream_error.waited_seconds + stream_error.reader_seconds
+    first: float | None = stream_error.first_seconds
+    partial: tuple[Any, ...] | None = stream_error.partial
+void: Reset = Reset(discarded=2, attempt=3)
+counts: tuple[int, int] = (void.discarded, void.attempt)
 
 
 @guard
