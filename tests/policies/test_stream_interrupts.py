@@ -369,3 +369,47 @@ def test_what_the_reader_throws_in_at_the_end_comes_out_again(stream_world):
         elif next(stream) == "held":
             stream.throw(thrown)
     assert len(model.starts) == 1
+
+
+# ---- at the edges
+
+
+def test_a_second_answer_that_is_shorter_is_another_one(stream_world):
+    world = stream_world
+    cut = CUT("first")
+    model = world.model(items("The", " cat", cut), items("The"))
+    reading = world.read(Pipeline(Stream(on_interrupt="skip_prefix"), retry())(model))
+    assert (reading.items, reading.error) == (["The", " cat"], cut)
+
+
+def test_an_end_that_comes_before_what_is_known_is_of_another_answer(stream_world):
+    world = stream_world
+    cut = CUT("first")
+    spoken = rules("skip_prefix", is_content=lambda chunk: chunk != END)
+    model = world.model(items("The", " cat", cut), items("The", END))
+    reading = world.read(Pipeline(spoken, retry())(model))
+    assert (reading.items, reading.error) == (["The", " cat"], cut)
+
+
+def test_objects_that_are_no_content_are_left_out_of_the_comparison(stream_world):
+    world = stream_world
+    spoken = Stream(is_content=bool, on_interrupt="skip_prefix")
+    model = world.model(items({}, {"a": 1}, {}, {"b": 2}, CUT()), items({"a": 1}, {"b": 2}, {}, {"c": 3}))
+    reading = world.read(Pipeline(spoken, retry())(model))
+    assert reading.items == [{}, {"a": 1}, {}, {"b": 2}, {"c": 3}]
+
+
+def test_a_restarted_answer_may_be_empty(stream_world):
+    world = stream_world
+    model = world.model(items("a", CUT()), items())
+    reading = world.read(Pipeline(Stream(on_interrupt="restart"), retry())(model))
+    assert (reading.items, reading.error) == (["a", Reset(1, 2)], None)
+
+
+def test_a_fallback_that_says_something_else_is_not_joined(stream_world):
+    world = stream_world
+    cut = CUT("first")
+    other, third = world.model(items("A", " dog"), name="other"), world.model("never", name="third")
+    guard = Pipeline(Fallback(other, third), Stream(on_interrupt="skip_prefix"))
+    reading = world.read(guard(world.model(items("The", cut))))
+    assert (reading.items, reading.error, third.starts) == (["The"], cut, [])

@@ -1,5 +1,7 @@
 """Limits on a stream: to its first content, from item to item, and on all of it."""
 
+import asyncio
+import contextvars
 import pickle
 
 import anyio
@@ -24,9 +26,10 @@ from resilient_ml import (
     kind_of,
     remaining,
 )
+from resilient_ml._drivers import expiry
 from resilient_ml.events import TimedOut
 
-from ..worlds import World, hang, items, slow
+from ..worlds import World, calling, hang, items, slow
 
 EPSILON = 0.001
 HEART = "."
@@ -369,3 +372,108 @@ def test_bad_limits_are_refused_with_the_remedy(options, kind, message):
 def test_bad_adaptive_gaps_are_refused_with_the_remedy(options, kind, message):
     with pytest.raises(kind, match=message):
         AdaptiveGap(**options)
+
+
+# ---- on asyncio's own timer
+
+
+def test_a_stream_that_swallows_its_cancellation_is_late_all_the_same(clock):
+    world = World(Colour.ASYNC_STREAM, "asyncio", clock)
+
+    async def chunks():
+        yield "a"
+        try:
+            await anyio.sleep(60)
+        except asyncio.CancelledError:
+            yield "too late"
+        yield "b"
+
+    async def main():
+        reading = []
+        with pytest.raises(StreamTimeout):
+            async for chunk in Timeout(gap=2)(chunks)():
+                reading.append(chunk)  # noqa: PERF401
+        await asyncio.sleep(5)  # nothing of the cancellation is left in this task
+        return reading
+
+    assert world.run(main) == ["a"]
+
+
+def test_a_cancellation_from_outside_that_comes_with_the_gap_wins(clock):
+    world = World(Colour.ASYNC_STREAM, "asyncio", clock)
+
+    async def main():
+        stream = Timeout(gap=2)(world.model(items("a", hang())))()
+        assert await anext(stream) == "a"
+        with anyio.move_on_after(2) as scope:
+            await anext(stream)
+        return scope.cancelled_caught
+
+    assert world.run(main)
+
+
+def test_a_guarded_call_inside_that_runs_out_of_the_gap_is_a_stall_of_the_stream(stream_world):
+    world = stream_world
+    inner = Retry(1)(world.model(items("a", slow(3, "b"))))
+    reading = world.read(Timeout(gap=2, name="outer")(calling(world, inner)))
+    error = reading.error
+    assert (reading.items, error.kind, error.policy, error.phase) == (["a"], "stall", "outer", "gap")
+
+
+def test_a_stream_that_is_closed_from_another_context_gives_all_back(clock):
+    """As the garbage collector closes a task whose loop is gone."""
+    world = World(Colour.ASYNC_STREAM, "asyncio", clock)
+    bulkhead = Bulkhead(1)
+
+    async def main():
+        stream = Pipeline(bulkhead, Timeout(first=5))(world.model(hang()))()
+
+        async def read():
+            return [chunk async for chunk in stream]
+
+        reader = read()
+        contextvars.copy_context().run(reader.send, None)
+        reader.close()
+        return bulkhead.in_flight
+
+    assert world.run(main) == 0
+
+
+def test_a_guarded_call_inside_that_is_refused_for_the_gap_is_a_stall_of_the_stream(clock):
+    world = World(Colour.ASYNC_STREAM, "asyncio", clock)
+    inner = Retry(1)(world.model("b", colour=Colour.ASYNC_CALL))
+
+    async def chunks():
+        yield "a"
+        clock.sleep(3)  # holds the loop, so that the limit passes unseen
+        yield await inner()
+
+    reading = world.read(Timeout(gap=2, name="outer")(chunks))
+    assert (reading.items, reading.error.kind, reading.error.policy) == (["a"], "stall", "outer")
+    assert reading.error.__cause__.kind == "deadline"
+
+
+def test_many_pulls_cost_the_timer_one_entry_and_leave_none(clock):
+    world = World(Colour.ASYNC_STREAM, "asyncio", clock)
+    sizes = []
+
+    async def main():
+        stream = Timeout(60, first=2, gap=5)(world.model(items(*[slow(0.01, "a")] * 500)))
+        async for _ in stream():
+            sizes.append(len(expiry.timer_of(asyncio.get_running_loop())._heap))  # noqa: PERF401
+        return expiry.timer_of(asyncio.get_running_loop())._live
+
+    assert world.run(main) == 0
+    assert max(sizes) <= 2
+
+
+def test_a_fallback_of_a_stream_is_not_begun_when_the_callers_time_is_up(stream_world):
+    world = stream_world
+    breaker = CircuitBreaker()
+    breaker.force_open()
+    colour = Colour.ASYNC_CALL if world.is_async else Colour.CALL
+    other = world.model("b", name="other", colour=colour)
+    with deadline(0):
+        error = world.read(Pipeline(Fallback(other), breaker)(world.model("a"))).error
+    assert other.starts == []
+    assert any("failed too: StreamTimeout" in note for note in error.__notes__)
