@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..._colour import Colour, name_of
 from .case import Target
-from .steps import Give
+from .steps import Give, within_a_fault
 
 if TYPE_CHECKING:
     from .plan import FaultPlan
@@ -34,6 +34,8 @@ def injected(plan: FaultPlan, target: Target, fn: Callable[..., Any]) -> Callabl
 
 def _call(plan: FaultPlan, target: Target, fn: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
+        if within_a_fault():
+            return fn(*args, **kwargs)
         course = plan.begin(target, args, kwargs)
         try:
             for step in course.before():
@@ -50,6 +52,8 @@ def _call(plan: FaultPlan, target: Target, fn: Callable[..., Any]) -> Callable[.
 
 def _async_call(plan: FaultPlan, target: Target, fn: Callable[..., Any]) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
+        if within_a_fault():
+            return await fn(*args, **kwargs)
         course = plan.begin(target, args, kwargs)
         try:
             for step in course.before():

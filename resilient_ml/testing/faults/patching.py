@@ -7,11 +7,8 @@ import difflib
 import functools
 import importlib
 import inspect
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
-
-import anyio
 
 from ... import _checks
 from ..._colour import Colour
@@ -37,7 +34,6 @@ def patched(
         ImportError: There is no such module.
         AttributeError: There is no such attribute.
         TypeError: It cannot be called.
-        ValueError: The faults themselves need it.
 
     >>> import json
     >>> from resilient_ml.testing import faults
@@ -90,15 +86,8 @@ def _owner(path: str) -> Any:
     return found
 
 
-_OURS = ((time, "sleep"), (time, "monotonic"), (anyio, "sleep"))
-
-
 def _struck(plan: FaultPlan, owner: Any, name: str, told: str, colour: Colour | None) -> Any:
     """The attribute with the faults."""
-    if (owner, name) in _OURS:
-        raise ValueError(
-            f"target {told!r} is what faults wait and count by themselves; patch the function that calls it"
-        )
     try:
         value = inspect.getattr_static(owner, name) if isinstance(owner, type) else getattr(owner, name)
     except AttributeError as error:

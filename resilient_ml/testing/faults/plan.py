@@ -18,6 +18,7 @@ from .fault import Fault
 from .gate import Gate
 from .injecting import injected
 from .raising import error
+from .steps import Within
 from .when import Window, merged
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -172,7 +173,8 @@ class FaultPlan:
         return Course(cases, target.own, args, kwargs)
 
     def _elapsed(self) -> float:
-        now = time.monotonic()
+        with Within():
+            now = time.monotonic()
         if self._began is None:
             self._began = now
         return now - self._began
@@ -192,15 +194,14 @@ class FaultPlan:
         """A fault could not do to a call what it is for, as *error* says."""
         told = f"{case.fault} does not fit: {type(error).__name__}: {error}"
         with self.lock:
-            one = Injected(self._elapsed(), case.number, case.target.name, told)
-            self._history.append(one)
-            self._misfits.append(one)
+            self._misfits.append(Injected(self._elapsed(), case.number, case.target.name, told))
 
     # -- its time, and what it did -------------------------------------------------------------------------
 
     def start(self) -> None:
         """From here on seconds are counted; by default from the first call on."""
-        now = time.monotonic()
+        with Within():
+            now = time.monotonic()
         with self.lock:
             self._began = now
 
@@ -227,7 +228,7 @@ class FaultPlan:
 
     @property
     def misfits(self) -> tuple[Injected, ...]:
-        """Where a fault could not do what it is for, ``nan()`` to an answer of text, say; in the history too.
+        """Where a fault could not do what it is for, ``nan()`` to an answer of text, say.
 
         The error was raised in the call that was to be struck, where a policy may have taken it for the
         model's.

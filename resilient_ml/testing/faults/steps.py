@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextvars
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -19,6 +20,24 @@ import anyio.lowlevel
 
 from ..._drivers.loops import running_task
 from .gate import Gate
+
+
+class Within:
+    """Marks what faults do themselves, so that a fault around ``time.sleep``, say, does not strike them."""
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token = _WITHIN.set(True)
+
+    def __exit__(self, *_: object) -> None:
+        _WITHIN.reset(self._token)
+
+
+_WITHIN: contextvars.ContextVar[bool] = contextvars.ContextVar("resilient_ml_within_a_fault", default=False)
+
+within_a_fault = _WITHIN.get
+"""Whether what runs here is a fault's own doing."""
 
 
 class Step:
@@ -42,11 +61,13 @@ class Sleep(Step):
 
     def block(self, gate: Gate) -> None:
         """Sleep."""
-        time.sleep(self.seconds)
+        with Within():
+            time.sleep(self.seconds)
 
     async def wait(self, gate: Gate) -> None:
         """Sleep."""
-        await anyio.sleep(self.seconds)
+        with Within():
+            await anyio.sleep(self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +93,8 @@ class Block(Step):
 
     def block(self, gate: Gate) -> None:
         """Sleep, on the event loop too."""
-        time.sleep(self.seconds)
+        with Within():
+            time.sleep(self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +105,16 @@ class Ignore(Step):
 
     def block(self, gate: Gate) -> None:
         """Sleep: a thread cannot be cancelled anyway."""
-        time.sleep(self.seconds)
+        with Within():
+            time.sleep(self.seconds)
 
     async def wait(self, gate: Gate) -> None:
         """Sleep on, whoever cancels."""
         until = anyio.current_time() + self.seconds
-        with anyio.CancelScope(shield=True):  # what trio and anyio cancel with; asyncio's own way is caught
+        with (
+            Within(),
+            anyio.CancelScope(shield=True),
+        ):  # what trio and anyio cancel with; asyncio's own way is caught
             while (left := until - anyio.current_time()) > 0:
                 try:
                     await anyio.sleep(left)
