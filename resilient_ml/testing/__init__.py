@@ -9,8 +9,11 @@ from .virtual_time import virtual_time
 
 if TYPE_CHECKING:
     from .injector import FaultInjector
+    from .streaming import STREAM_CONTROLS, STREAM_FAULTS
 
 __all__ = [
+    "STREAM_CONTROLS",
+    "STREAM_FAULTS",
     "EventTrace",
     "FaultInjector",
     "VirtualClock",
@@ -26,4 +29,8 @@ def __getattr__(name: str) -> Any:
         from .injector import FaultInjector
 
         return FaultInjector
+    if name in ("STREAM_CONTROLS", "STREAM_FAULTS"):
+        from . import streaming
+
+        return getattr(streaming, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
