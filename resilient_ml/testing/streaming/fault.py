@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 from .steps import Script
 
-ANSWER = ("The", " capital", " of", " France", " is", " Paris", ".")
-ANSWER += (" It", " lies", " on", " the", " river", " Seine", ".")
+ANSWER: tuple[str, ...] = (
+    *("The", " capital", " of", " France", " is", " Paris", "."),
+    *(" It", " lies", " on", " the", " river", " Seine", "."),
+)
 
 ELSEWHERE = ("It is ", "Paris, the ", "city on ", "the Seine, ", "which is ", "its capital", ".")
 """The same, as another model puts it: a client that mixes the two has garbled them."""
 
 CONTINUED = tuple("".join(ANSWER)[start : start + 5] for start in range(0, len("".join(ANSWER)), 5))
 """The first answer, as the other model goes on with it: in pieces of its own."""
+
+_OTHER = Script(ELSEWHERE, knows=(CONTINUED,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class StreamFault:
     title: str
     good: str
     primary: Script
-    secondary: Script = Script(ELSEWHERE, knows=(CONTINUED,))
+    secondary: Script = _OTHER
     within: float = 20.0
     most_attempts: int | None = None
     most_elsewhere: int | None = None

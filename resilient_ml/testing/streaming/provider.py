@@ -34,8 +34,8 @@ class Attempt:
 class Provider:
     """Plays a script as a generator function, and as an async one.
 
-    Both have the signature ``(prompt, *, prefix="")``. With a *prefix*, the beginning of an answer, the answer
-    goes on from there.
+    Both have the signature ``(prompt, *, prefix="")``. With a *prefix*, the beginning of an answer, the
+    answer goes on from there.
 
     Args:
         script: What it does.
@@ -144,11 +144,8 @@ def _done(step: Step, left: list[str]) -> Iterator[Chunk | float]:
 
 
 def _failure(step: Fail | Refuse | Cut) -> Exception:
-    match step:
-        case Fail(status, retry_after):
-            return ServiceError(status, retry_after)
-        case Refuse():
-            return ConnectionRefusedError("connection refused")
-        case Cut():
-            return ConnectionResetError("connection reset by peer")
-
+    if isinstance(step, Fail):
+        return ServiceError(step.status, step.retry_after)
+    if isinstance(step, Refuse):
+        return ConnectionRefusedError("connection refused")
+    return ConnectionResetError("connection reset by peer")

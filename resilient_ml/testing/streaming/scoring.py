@@ -21,7 +21,7 @@ Colour: TypeAlias = Literal["sync", "asyncio", "trio"]
 _STREAMED_SECONDS = 1.0
 """By so much the first content must come before the end; every whole answer takes longer than that."""
 
-_SETTLE = {"sync": 600.0, "asyncio": 1.0, "trio": 1.0}
+_SETTLE = {"sync": 600.0, "async": 1.0}
 """Seconds after which every stream must have ended: a thread that waits can only be left to its end."""
 
 
@@ -96,26 +96,24 @@ def score(client: Client, fault: StreamFault, colour: Colour = "sync") -> Score:
     >>> print(told.verdict)
     silent wrong
     >>> told.reasons
-    ("presented ' The capital of France is' as the whole answer",)
+    ("presented 'The capital of France is' as the whole answer",)
     """
     with virtual_time():
         primary = Provider(fault.primary, name="primary")
         secondary = Provider(fault.secondary, name="secondary")
         if colour == "sync":
-            answers = _ask(_made(client(primary.stream, secondary.stream)), fault)
-        elif colour == "asyncio":
-            # Not anyio.run, which would ask for a backend's name that is no constant.
-            answers = asyncio.run(_aask(client, primary, secondary, fault))
-        else:
-            answers = anyio.run(_aask, client, primary, secondary, fault, backend="trio")
-    return _judged(fault, answers, primary, secondary)
+            return _ask(client, primary, secondary, fault)
+        if colour == "asyncio":
+            return asyncio.run(_aask(client, primary, secondary, fault))
+        return anyio.run(_aask, client, primary, secondary, fault, backend="trio")
 
 
 def _made(given: Stream | Guarded) -> Guarded:
     return given if isinstance(given, Guarded) else Guarded(given)
 
 
-def _ask(guarded: Guarded, fault: StreamFault) -> list[Answer]:
+def _ask(client: Client, primary: Provider, secondary: Provider, fault: StreamFault) -> Score:
+    guarded = _made(client(primary.stream, secondary.stream))
     began = time.monotonic()
     answers = []
     for number in range(fault.requests):
@@ -123,10 +121,11 @@ def _ask(guarded: Guarded, fault: StreamFault) -> list[Answer]:
         answer = read(guarded.stream, fault.reader_pause)
         answers.append(replace(answer, served_by=guarded.served_by()))
     time.sleep(_SETTLE["sync"])
-    return answers
+    # Here, where the client is still alive: what it forgot to close must not be closed with it.
+    return _judged(fault, answers, primary, secondary)
 
 
-async def _aask(client: Client, primary: Provider, secondary: Provider, fault: StreamFault) -> list[Answer]:
+async def _aask(client: Client, primary: Provider, secondary: Provider, fault: StreamFault) -> Score:
     guarded = _made(client(primary.astream, secondary.astream))
     began = time.monotonic()
     answers = []
@@ -134,8 +133,8 @@ async def _aask(client: Client, primary: Provider, secondary: Provider, fault: S
         await anyio.sleep(max(0.0, began + number * fault.every - time.monotonic()))
         answer = await aread(guarded.stream, fault.reader_pause)
         answers.append(replace(answer, served_by=guarded.served_by()))
-    await anyio.sleep(_SETTLE["asyncio"])
-    return answers
+    await anyio.sleep(_SETTLE["async"])
+    return _judged(fault, answers, primary, secondary)
 
 
 def _judged(fault: StreamFault, answers: Sequence[Answer], primary: Provider, secondary: Provider) -> Score:
@@ -186,17 +185,17 @@ def _missing(
         elif back > fault.back_within:
             yield f"came back to the primary after {back:.1f} s, of {fault.back_within:g} s"
     if fault.told:
-        yield from _untold(answers, secondary)
+        yield from _untold(answers, primary, secondary)
     if left := primary.open + secondary.open:
         yield f"left {left} streams open"
 
 
-def _untold(answers: Sequence[Answer], secondary: Provider) -> Iterator[str]:
-    """What the client said about who answered, where it is not so."""
-    served = secondary.name if secondary.attempts else "primary"
-    for answer in answers:
-        if answer.served_by != served:
-            yield f"said that {answer.served_by or 'nobody'} answered, and {served} did"
+def _untold(answers: Sequence[Answer], primary: Provider, secondary: Provider) -> Iterator[str]:
+    """What the client said about who answered, where it is not so: the last one did that came to an end."""
+    ended = [(one.at, by.name) for by in (primary, secondary) for one in by.attempts if one.end == "complete"]
+    served = max(ended)[1] if ended else None
+    if answers[-1].served_by != served:
+        yield f"said that {answers[-1].served_by or 'nobody'} answered, and {served or 'nobody'} did"
 
 
 def _attempts(fault: StreamFault, primary: Provider) -> int:
