@@ -1,9 +1,9 @@
 """The peers' clients, for asyncio, in two ways that their users have.
 
-None of the peers goes on after a cut, and only nopanic guards a generator. So all of them get, by hand, what a
-careful user writes: chunks are checked (errors told in them, chunks that cannot be read, a missing end), a 429
-is waited for, credentials are not tried twice, a library without a time-out gets asyncio's, and a secondary is
-asked when the guarded primary has failed.
+None of the peers goes on after a cut, and only nopanic guards a generator. So all of them get, by hand, what
+a careful user writes: chunks are checked (errors told in them, chunks that cannot be read, a missing end), a
+429 is waited for, credentials are not tried twice, a library without a time-out gets asyncio's, and a
+secondary is asked when the guarded primary has failed.
 
 *as it comes*: the library guards the opening, up to the first content; from there on chunks are passed on.
 *whole*: the library guards a coroutine that reads the whole answer; the reader gets it when it is complete.
