@@ -136,8 +136,10 @@ def opened(library: Library) -> Callable[[Any, Any], Guarded]:
 def guarded_generator(primary: Any, secondary: Any) -> Guarded:
     """nopanic guards a generator itself: the opening is retried, and each item has a limit."""
     nopanic = import_module("nopanic")
+    # By default its retry waits for an open breaker to close, and the request with it.
+    final = (Permanent, nopanic.CircuitOpen)
     guard = nopanic.compose(
-        nopanic.retry(attempts=ATTEMPTS, backoff=WAIT, on=lambda error: not isinstance(error, Permanent)),
+        nopanic.retry(attempts=ATTEMPTS, backoff=WAIT, on=lambda error: not isinstance(error, final)),
         nopanic.circuit_breaker(failure_threshold=1.0, min_calls=FAILURES, reset_timeout=OPEN_SECONDS),
         nopanic.timeout(FIRST_SECONDS),
     )
