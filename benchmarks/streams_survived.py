@@ -11,7 +11,8 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -115,15 +116,26 @@ def as_json(boards: dict[str, Board]) -> str:
     return json.dumps(found, indent=1)
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing is logged: not what the libraries say of their retries."""
+    before = logging.root.manager.disable
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run and print; 1 if this library did not pass."""
     options = parsed(arguments)
-    logging.disable()  # what the libraries say of their retries
     present = [name for name in options.libs if LIBRARIES[name].version() is not None]
     ways: dict[str, dict[str, Any]] = {"as it comes": dict(FIXED), "whole": {}}
     for way, clients in ways.items():
         clients.update({SHORT.get(name, name): peers.clients(name)[way] for name in present})
-    boards = {way: run(clients, options.faults) for way, clients in ways.items() if clients}
+    with quiet():
+        boards = {way: run(clients, options.faults) for way, clients in ways.items() if clients}
     for way, board in boards.items():
         show(f"Faults of streams, {way}", ["#", "fault", *board], rows(options.faults, board))
         if options.why:

@@ -175,15 +175,16 @@ def chat(prompt: str, prefix: str = "") -> Iterator[str]:
 
 
 chunks: Iterator[str] = chat("hello", prefix="")
-try:
-    next(chunks)
-except StreamTimeout as stream_error:
-    late: DeadlineExceeded = stream_error
-    cut: StreamInterrupted = stream_error
-    phase: str | None = stream_error.phase
-    spent: float = stream_error.waited_seconds + stream_error.reader_seconds
-    first: float | None = stream_error.first_seconds
-    partial: tuple[Any, ...] | None = stream_error.partial
+
+
+Told = tuple[str | None, float | None, float, tuple[Any, ...] | None]
+
+
+def told(late: StreamTimeout) -> tuple[DeadlineExceeded, StreamInterrupted, Told]:
+    spent = late.waited_seconds + late.reader_seconds
+    return late, late, (late.phase, late.first_seconds, spent, late.partial)
+
+
 void: Reset = Reset(discarded=2, attempt=3)
 counts: tuple[int, int] = (void.discarded, void.attempt)
 
