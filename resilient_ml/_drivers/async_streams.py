@@ -61,30 +61,33 @@ async def _watched(call: Call) -> None:
     stream: Any = None
     pulls = _Pulls(attempt)
     try:
-        args, kwargs = passage.arguments(call.args, call.kwargs)
-        stream = await pulls.pull(partial(_open, call.fn, args, kwargs))
-        advance: Callable[[], Any] = stream.__anext__
-        while True:
-            try:
-                chunk = await pulls.pull(advance)
-            except StopAsyncIteration:
-                await emit_rest(attempt, passage.end(name_of(call.fn)))
-                return
-            items = attempt.came(chunk)
-            sent = None
-            try:
-                for item in items:
-                    tape.passed(item)
-                    sent = await emit(call, item)
-            except GeneratorExit:
+        try:
+            args, kwargs = passage.arguments(call.args, call.kwargs)
+            stream = await pulls.pull(partial(_open, call.fn, args, kwargs))
+            advance: Callable[[], Any] = stream.__anext__
+            while True:
+                try:
+                    chunk = await pulls.pull(advance)
+                except StopAsyncIteration:
+                    break
+                items = attempt.came(chunk)
+                sent = None
+                try:
+                    for item in items:
+                        tape.passed(item)
+                        sent = await emit(call, item)
+                except GeneratorExit:
+                    raise
+                except BaseException as error:
+                    advance = partial(thrower(stream, "athrow"), attempt.thrown_by_reader(error))
+                else:
+                    advance = stream.__anext__ if sent is None else partial(stream.asend, sent)
+            rest = passage.end(name_of(call.fn))
+        except Exception as error:
+            if attempt.failed(error):
                 raise
-            except BaseException as error:
-                advance = partial(thrower(stream, "athrow"), attempt.thrown_by_reader(error))
-            else:
-                advance = stream.__anext__ if sent is None else partial(stream.asend, sent)
-    except Exception as error:
-        if attempt.failed(error):
-            raise
+            rest = passage.end(name_of(call.fn))
+        await emit_rest(attempt, rest)
     finally:
         pulls.over()
         if stream is not None:

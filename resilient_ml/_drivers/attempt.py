@@ -18,6 +18,9 @@ from .._stream_rules import NO_RULES
 from ..errors import DeadlineExceeded, StreamInterrupted
 from .leaf import expired
 
+THROWN = "the reader threw the error in"
+"""Why nothing goes on from there."""
+
 
 class Attempt:
     """The limits of one attempt and the passage of its chunks.
@@ -115,7 +118,7 @@ class Attempt:
         tape = self.tape
         if error is self._thrown:
             self._thrown = None
-            tape.lost = "the reader threw the error in"
+            tape.lost = THROWN
         elif self.passage.final:
             return False
         elif self.call.emitted and tape.cut is None:

@@ -25,7 +25,7 @@ from .._passage import Tape
 from .._stream_rules import StreamRules
 from ..errors import DeadlineExceeded
 from . import blocking
-from .attempt import Attempt
+from .attempt import THROWN, Attempt
 from .blocking import BlockingCoroutines
 from .workers import start_after
 
@@ -101,32 +101,37 @@ async def _watched(call: Call) -> Any:
     passage, tape = attempt.passage, attempt.tape
     orphans = call.orphans
     stream: Any = None
+    returned: Any = None
     try:
-        args, kwargs = passage.arguments(call.args, call.kwargs)
-        stream = iter(_pull(attempt, call.fn, args, kwargs))
-        advance: Callable[[], Any] = stream.__next__
-        while True:
-            try:
-                chunk = _pull(attempt, advance)
-            except StopIteration as stop:
-                await emit_rest(attempt, passage.end(name_of(call.fn)))
-                return stop.value
-            items = attempt.came(chunk)
-            sent = None
-            try:
-                for item in items:
-                    tape.passed(item)
-                    sent = await emit(call, item)
-            except GeneratorExit:
+        try:
+            args, kwargs = passage.arguments(call.args, call.kwargs)
+            stream = iter(_pull(attempt, call.fn, args, kwargs))
+            advance: Callable[[], Any] = stream.__next__
+            while True:
+                try:
+                    chunk = _pull(attempt, advance)
+                except StopIteration as stop:
+                    returned = stop.value
+                    break
+                items = attempt.came(chunk)
+                sent = None
+                try:
+                    for item in items:
+                        tape.passed(item)
+                        sent = await emit(call, item)
+                except GeneratorExit:
+                    raise
+                except BaseException as error:
+                    advance = partial(thrower(stream, "throw"), attempt.thrown_by_reader(error))
+                else:
+                    advance = stream.__next__ if sent is None else partial(stream.send, sent)
+            rest = passage.end(name_of(call.fn))
+        except Exception as error:
+            if attempt.failed(error):
                 raise
-            except BaseException as error:
-                advance = partial(thrower(stream, "throw"), attempt.thrown_by_reader(error))
-            else:
-                advance = stream.__next__ if sent is None else partial(stream.send, sent)
-    except Exception as error:
-        if attempt.failed(error):
-            raise
-        return None
+            rest = passage.end(name_of(call.fn))
+        await emit_rest(attempt, rest)
+        return returned
     finally:
         if stream is not None:
             _close(stream, call, len(orphans))
@@ -138,8 +143,10 @@ async def emit_rest(attempt: Attempt, items: Sequence[Any]) -> None:
         attempt.tape.passed(item)
         try:
             await emit(attempt.call, item)
-        except BaseException as error:
-            attempt.thrown_by_reader(error)
+        except GeneratorExit:
+            raise
+        except BaseException:
+            attempt.tape.lost = THROWN
             raise
 
 

@@ -350,3 +350,12 @@ def test_it_describes_itself():
 def test_bad_rules_are_refused_with_the_remedy(options, kind, message):
     with pytest.raises(kind, match=message):
         Stream(**options)
+
+
+@pytest.mark.parametrize("after", [ConnectionError, hang(), "#"], ids=["error", "hang", "malformed"])
+def test_nor_is_anything_lost_that_was_held_then(stream_world, after):
+    world = stream_world
+    spoken_so = spoken(commit_after=9, is_valid=lambda chunk: chunk != "#")
+    guard = Pipeline(spoken_so, Timeout(60, gap=5))
+    reading = world.read(guard(world.model(items("a", END, after))))
+    assert (reading.items, reading.error) == (["a", END], None)
