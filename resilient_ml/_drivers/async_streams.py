@@ -108,11 +108,12 @@ class _Pulls:
         """What *step* comes to."""
         attempt = self._attempt
         call = attempt.call
-        attempt.begin()
+        now = attempt.begin()
         try:
             if call.deadline == NEVER:
                 return await step()
-            suspending.check_time(call)
+            if call.deadline <= now:
+                raise expired(call)
             task = running_task()
             if task is None or (call.threads is not None and call.threads.grace is not None):
                 return await suspending.limited(call, step())
@@ -124,7 +125,7 @@ class _Pulls:
             expiry = self._expiry
             assert expiry is not None
             cancels = task.cancelling()
-            self._timer.arm(expiry, call.deadline - call.now(), task, loop)
+            self._timer.arm(expiry, call.deadline - now, task, loop)
             token = AMBIENT.set(call.deadline)
             try:
                 item = await step()

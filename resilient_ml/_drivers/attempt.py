@@ -28,7 +28,10 @@ class Attempt:
     Between :meth:`begin` and :meth:`end` the call's deadline and limit are those of the pull.
     """
 
-    __slots__ = ("_deadline", "_ended", "_flowing", "_limit", "_quiet", "_thrown", "call", "passage", "tape")
+    __slots__ = (
+        *("_deadline", "_ended", "_flowing", "_limit", "_plain", "_pulled", "_quiet", "_thrown"),
+        *("call", "passage", "tape"),
+    )
 
     def __init__(self, call: Call) -> None:
         tape = call.tape
@@ -39,19 +42,21 @@ class Attempt:
         self.passage = Passage(tape, call.attempt, call.emitted)
         self._flowing = False
         self._quiet = 0.0
-        self._ended: float | None = None
+        self._plain = tape.rules is NO_RULES
+        self._ended = 0.0
+        self._pulled = False
         self._deadline = NEVER
         self._limit: Limit | None = None
         self._thrown: BaseException | None = None
 
     # -- a pull --------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """A pull begins."""
+    def begin(self) -> float:
+        """A pull begins; gives the instant."""
         call = self.call
         tape = self.tape
         tape.since = now = call.now()
-        if self._ended is not None:
+        if self._pulled:
             tape.reader += now - self._ended
         self._deadline, self._limit = call.deadline, call.limit
         if self._flowing:
@@ -63,12 +68,14 @@ class Attempt:
                 if until < call.deadline:
                     limit.seconds = allowed
                     call.deadline, call.limit = until, limit
+        return now
 
     def end(self) -> None:
         """The pull has ended, however."""
         call = self.call
         tape = self.tape
         self._ended = now = call.now()
+        self._pulled = True
         assert tape.since is not None
         waited = now - tape.since
         tape.since = None
@@ -88,15 +95,22 @@ class Attempt:
     def came(self, chunk: Any) -> Sequence[Any]:
         """What to pass on now that *chunk* has come."""
         passage = self.passage
-        items = passage.receive(chunk, self.call.now())
+        if self._flowing and self._plain:
+            self._heard()
+            return (chunk,)
+        items = passage.receive(chunk, self._ended)
         if self._flowing:
             if passage.counts(chunk):
-                for _, gap in self.call.gaps:
-                    gap.observe(self._quiet)
-                self._quiet = 0.0
+                self._heard()
         elif self.tape.first_at is not None:
             self._flow()
         return items
+
+    def _heard(self) -> None:
+        """The model is at work: the gap ends here, and the next begins."""
+        for _, gap in self.call.gaps:
+            gap.observe(self._quiet)
+        self._quiet = 0.0
 
     def _flow(self) -> None:
         """The first content has come: its limit is met, and from here on gaps are looked at."""
