@@ -36,8 +36,10 @@ class Within:
 
 _WITHIN: contextvars.ContextVar[bool] = contextvars.ContextVar("resilient_ml_within_a_fault", default=False)
 
-within_a_fault = _WITHIN.get
-"""Whether what runs here is a fault's own doing."""
+
+def within_a_fault() -> bool:
+    """Whether what runs here is a fault's own doing."""
+    return _WITHIN.get()
 
 
 class Step:
