@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from .. import _checks
 from .._call import Call, Proceed
+from .._colour import Target
 from .._notes import add_note
 from .._policy import Policy
 from ..errors import Rejected
@@ -46,7 +47,8 @@ class Retry(Policy):
         on: What to retry: exception types, kinds, or a predicate on the exception. By default the kinds that
             are transient (see :class:`~resilient_ml.Kind`), and no refusal of another policy. Cancellation
             and interrupts are never retried.
-        retry_result: Retry while this says True of a result. The last result is returned as it is.
+        retry_result: Retry while this says True of a result. The last result is returned as it is. Not for
+            streams, whose items are passed on before there is a result.
         backoff: How long to wait: :class:`Backoff` (full jitter), :class:`DecorrelatedBackoff`,
             :class:`ConstantBackoff`, or anything with their ``delay``.
         backoff_by_kind: Another back-off for some kinds, ``{"rate_limited": Backoff(1, 60)}``.
@@ -120,6 +122,15 @@ class Retry(Policy):
         )
         self._draw = random.random if rng is None else rng.random
         self._firsts: Iterator[int] = itertools.repeat(0) if self.budget is None else self.budget.attempts
+
+    def check(self, target: Target) -> None:
+        """A stream has no result to look at before its items have been passed on."""
+        if self._retry_result is not None and target.colour.streams:
+            raise TypeError(
+                f"Retry(retry_result=) cannot guard {target.colour.value} {target.name!r}: its items are "
+                "passed on "
+                "before there is a result; say what is wrong in them with a Stream, is_valid= or is_final="
+            )
 
     async def around(self, proceed: Proceed[T], call: Call) -> T:
         """Attempt, and wait, and attempt again."""

@@ -177,6 +177,11 @@ def test_a_result_that_will_not_do_is_asked_for_again(call_world):
     assert model.starts == [0, 1, 2]
 
 
+def test_a_stream_has_no_result_to_judge(stream_world):
+    with pytest.raises(TypeError, match=r"Retry\(retry_result=\) cannot guard .*stream 'model': its items"):
+        Retry(retry_result=lambda answer: not answer)(stream_world.model("a"))
+
+
 def test_the_last_result_is_returned_as_it_is(call_world):
     seen = []
     model = call_world.model("")
