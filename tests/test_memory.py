@@ -34,8 +34,6 @@ def quick_collections():
     """Set aside what was there before, so that each collection looks at this module's objects alone."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 SOAK = int(os.environ.get("RESILIENT_ML_SOAK", "100000"))

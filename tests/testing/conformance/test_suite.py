@@ -188,18 +188,21 @@ def test_it_runs_on_no_thread_that_keeps_real_time_beside_virtual_time(monkeypat
         conformance.run(Policy, only="looks")
 
 
-def test_it_leaves_the_garbage_collector_and_tracemalloc_as_they_were():
+@pytest.mark.parametrize("frozen", [True, False])
+def test_it_leaves_the_garbage_collector_and_tracemalloc_as_they_were(frozen):
     gc.disable()
     gc.freeze()
+    if not frozen:
+        gc.unfreeze()
     tracemalloc.start()
     try:
         assert conformance.check(Policy, only={"references", "growth"}).ok
         assert not gc.isenabled()
         assert tracemalloc.is_tracing()
-        assert gc.get_freeze_count() > 0
+        assert bool(gc.get_freeze_count()) is frozen
     finally:
         tracemalloc.stop()
-        gc.unfreeze()
+        gc.freeze()
         gc.enable()
 
 
