@@ -359,3 +359,13 @@ def test_nor_is_anything_lost_that_was_held_then(stream_world, after):
     guard = Pipeline(spoken_so, Timeout(60, gap=5))
     reading = world.read(guard(world.model(items("a", END, after))))
     assert (reading.items, reading.error) == (["a", END], None)
+
+
+def test_a_reader_may_leave_in_the_middle_of_what_was_held(stream_world):
+    world = stream_world
+    bulkhead = Bulkhead(1)
+    breaker = CircuitBreaker(consecutive_failures=1)
+    guard = Pipeline(breaker, bulkhead, Stream(commit_after=9))
+    reading = world.read(guard(world.model(items("a", "b"))), most=1)
+    assert (reading.items, reading.error) == (["a"], None)
+    assert (bulkhead.in_flight, breaker.state) == (0, "closed")
