@@ -33,7 +33,6 @@ class Tape:
         cut: The error that the stream broke with after items had been passed on; None while it has not.
         began: When the call began.
         first_at: When the first content chunk of this attempt came, or None.
-        first_seconds: How long after *began* the very first came, or None.
         waited: Seconds spent waiting for chunks, in all attempts.
         reader: Seconds that the reader spent with items before asking for the next, in all attempts.
         since: When the wait of now began; None while there is none.
@@ -41,8 +40,8 @@ class Tape:
     """
 
     __slots__ = (
-        *("began", "cut", "delivered", "first_at", "first_seconds"),
-        *("kept", "lost", "ran_out", "reader", "rules", "since", "waited"),
+        *("began", "cut", "delivered", "first_at", "kept", "lost"),
+        *("ran_out", "reader", "rules", "since", "waited"),
     )
 
     def __init__(self, rules: StreamRules, began: float) -> None:
@@ -52,7 +51,6 @@ class Tape:
         self.cut: Exception | None = None
         self.began: float = began
         self.first_at: float | None = None
-        self.first_seconds: float | None = None
         self.waited: float = 0.0
         self.reader: float = 0.0
         self.since: float | None = None
@@ -87,17 +85,15 @@ class Tape:
         """Fill in how far the stream had come."""
         error.delivered = self.delivered
         error.partial = self.partial()
-        error.first_seconds = self.first_seconds
-        pulling = 0.0 if self.since is None else now - self.since
-        error.waited_seconds = self.waited + pulling
-        if self.first_seconds is not None:
+        error.waited_seconds = self.waited + (0.0 if self.since is None else now - self.since)
+        if self.first_at is not None:
+            error.first_seconds = self.first_at - self.began
             error.reader_seconds = self.reader
 
     def passed(self, item: Any) -> None:
         """*item* was passed on."""
         if type(item) is Reset:
             self.delivered = 0
-            self.kept = [] if self.rules.keep else None
             return
         self.delivered += 1
         if self.kept is not None:
@@ -194,10 +190,7 @@ class Passage:
         content = rules.is_content is None or rules.is_content(chunk)
         if content and self._first:
             self._first = False
-            tape = self.tape
-            tape.first_at = now
-            if tape.first_seconds is None:
-                tape.first_seconds = now - tape.began
+            self.tape.first_at = now
         if rules.is_final is not None and rules.is_final(chunk):
             self.final = True
         if self.committed:
@@ -219,10 +212,9 @@ class Passage:
             raise self.truncated(target)
         if self._mode == "skip_prefix" and not self.committed and not self._skipped():
             raise self._diverged("it ended before what was passed on already")
-        held, self._held = self._held, []
         if not self.committed and self._mode == "restart":
-            return [self.tape.reset(self._attempt), *held]
-        return held
+            return [self.tape.reset(self._attempt), *self._held]
+        return self._held
 
     def truncated(self, target: str) -> StreamTruncated:
         """The error for an answer that lacks its end."""
@@ -302,8 +294,6 @@ class Passage:
         if self._skipped():
             self.committed = True
             return (chunk,)
-        if not content:
-            raise self._diverged("it ended before what was passed on already")
         if self._text is not None:
             return self._skip_text(self._text(chunk), chunk)
         known = self._next_known()
@@ -332,7 +322,6 @@ class Passage:
             return _NONE
         if not text.startswith(left) or (self.rules.with_text is None and text is not chunk):
             raise self._diverged("its text differs")
-        self._left = None
         self.committed = True
         rest = text[len(left) :]
         return (rest if self.rules.with_text is None else self.rules.with_text(chunk, rest),)
@@ -341,7 +330,6 @@ class Passage:
         return self.rules.is_content is None or bool(self.rules.is_content(chunk))
 
     def _diverged(self, how: str) -> StreamInterrupted:
-        self.final = False  # of another answer
         self.tape.lost = f"run again, the stream is another one: {how}"
         return StreamInterrupted(
             f"{self.tape.lost}; skip_prefix needs a model that repeats itself, at temperature 0 say",

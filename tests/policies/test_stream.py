@@ -231,19 +231,14 @@ def test_a_malformed_chunk_counts_against_the_model(stream_world):
 # ---- how it is counted
 
 
-def test_a_stream_is_slow_by_its_first_content(stream_world):
+def test_a_stream_is_slow_by_its_first_content_and_not_by_its_length(stream_world):
     world = stream_world
-    breaker = CircuitBreaker(slow_call_seconds=2, slow_call_rate=1.0, minimum_calls=2)
-    long = world.model(items(slow(1, "a"), slow(60, "b"), END))
-    for guard in (Pipeline(breaker, spoken()), breaker):
-        world.read(guard(long), pause=60)
-        world.read(guard(long))
+    long = world.model(items(ROLE, slow(1, "a"), slow(60, "b"), END))
+    for others in ([], [spoken()]):
+        breaker = CircuitBreaker(slow_call_seconds=2, slow_call_rate=1.0, window_calls=2, minimum_calls=2)
+        for pause in (0, 60):
+            world.read(Pipeline(breaker, *others)(long), pause=pause)
         assert breaker.state == "closed"
-    late = world.model(items(ROLE, slow(3, "a"), END))
-    world.read(Pipeline(breaker, spoken())(late))
-    for _ in range(4):
-        world.read(Pipeline(breaker, spoken())(late))
-    assert breaker.state == "open" or breaker.failures == {}
 
 
 def test_slow_first_contents_open_the_breaker(stream_world):
@@ -369,3 +364,23 @@ def test_a_reader_may_leave_in_the_middle_of_what_was_held(stream_world):
     reading = world.read(guard(world.model(items("a", "b"))), most=1)
     assert (reading.items, reading.error) == (["a"], None)
     assert (bulkhead.in_flight, breaker.state) == (0, "closed")
+
+
+def test_the_time_to_hold_begins_with_the_first_content(stream_world):
+    world = stream_world
+    reading = world.read(spoken(commit_after=2.0)(world.model(items(ROLE, slow(3, "a"), slow(1, "b"), END))))
+    assert reading.times == [4, 4, 4, 4]
+
+
+def test_a_function_is_not_asked_before_there_is_content(stream_world):
+    world = stream_world
+    model = world.model(items(ROLE, ConnectionError), items(ROLE, "a", END))
+    reading = world.read(Pipeline(spoken(commit_after=lambda held: True), retry())(model))
+    assert reading.items == [ROLE, "a", END]
+
+
+def test_what_is_held_counts_as_items_of_a_truncated_answer(stream_world):
+    world = stream_world
+    error = world.read(spoken(commit_after=9)(world.model(items(ROLE, "a")))).error
+    assert str(error).startswith("the stream of 'model' ended after 2 items without the end")
+    assert (error.delivered, error.partial) == (0, ())

@@ -1,5 +1,9 @@
 """How a stream goes on after it broke in the middle: raise, restart, skip what is known, continue."""
 
+import asyncio
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -154,7 +158,7 @@ def test_other_chunks_are_compared_one_by_one(stream_world):
     reading = world.read(Pipeline(Stream(on_interrupt="skip_prefix"), retry())(model))
     assert [one.tolist() for one in reading.items] == [[0, 1, 2], [0, 0], [1, 1]]
     cut = CUT()
-    for other in (np.arange(3) + 1, np.arange(4), np.arange(3.0), "text"):
+    for other in (np.arange(3) + 1, np.arange(4), np.arange(3.0), np.arange(3).reshape(1, 3), "text"):
         model = world.model(items(sound[0], cut), items(other, sound[1]))
         assert world.read(Pipeline(Stream(on_interrupt="skip_prefix"), retry())(model)).error is cut
 
@@ -413,3 +417,104 @@ def test_a_fallback_that_says_something_else_is_not_joined(stream_world):
     guard = Pipeline(Fallback(other, third), Stream(on_interrupt="skip_prefix"))
     reading = world.read(guard(world.model(items("The", cut))))
     assert (reading.items, reading.error, third.starts) == (["The"], cut, [])
+
+
+def test_chunks_of_another_type_are_other_chunks(stream_world):
+    world = stream_world
+    cut = CUT("first")
+    model = world.model(items(1, cut), items(1.0, 2))
+    reading = world.read(Pipeline(Stream(on_interrupt="skip_prefix"), retry())(model))
+    assert (reading.items, reading.error) == ([1], cut)
+
+
+def test_the_end_alone_may_be_what_was_missing(stream_world):
+    world = stream_world
+    spoken = rules("skip_prefix", is_content=lambda chunk: chunk != END)
+    model = world.model(items("a", CUT()), items("a", END))
+    assert world.read(Pipeline(spoken, retry())(model)).items == ["a", END]
+
+
+def test_each_attempt_has_its_own_first_content(stream_world):
+    world = stream_world
+    spoken = rules("continue", is_content=lambda chunk: chunk != ".")
+    guard = Pipeline(spoken, retry(2), Timeout(first=2, gap=50))
+    reading = world.read(guard(world.model(items("a", CUT("cut")), items(".", hang()))), "p")
+    assert (str(reading.error), reading.ended) == ("cut", 3)
+
+
+def test_a_retry_outside_does_not_try_again_what_the_one_inside_could_not_mend(stream_world):
+    world = stream_world
+    model = world.model(items("a", CUT("cut")), CUT())
+    reading = world.read(Pipeline(rules("continue"), retry(3), retry(2))(model), "p")
+    assert (str(reading.error), len(model.starts)) == ("cut", 2)
+
+
+def test_each_reset_says_what_it_voids(stream_world):
+    world = stream_world
+    broken = world.model(items("x", "y", CUT()), name="broken")
+    model = world.model(items("a", "b", "c", CUT()))
+    reading = world.read(Pipeline(Fallback(broken, "sorry"), rules("restart"))(model))
+    assert [one for one in reading.items if isinstance(one, Reset)] == [Reset(3, 1), Reset(2, 1)]
+
+
+class Cut(ConnectionError):
+    pass
+
+
+def breaking():
+    """A guarded stream that breaks, is tried again, and breaks."""
+    begun = []
+
+    @Pipeline(rules("restart"), Retry(2, backoff=ConstantBackoff(0)))
+    def model():
+        begun.append(1)
+        if len(begun) == 1:
+            yield "a"
+        raise Cut
+
+    return model
+
+
+def abreaking():
+    begun = []
+
+    @Pipeline(rules("restart"), Retry(2, backoff=ConstantBackoff(0)))
+    async def model():
+        begun.append(1)
+        if len(begun) == 1:
+            yield "a"
+        raise Cut
+
+    return model
+
+
+def read_to_its_error(model):
+    try:
+        for _ in model():
+            pass
+    except Cut as error:
+        return weakref.ref(error)
+
+
+async def aread_to_its_error(model):
+    try:
+        async for _ in model():
+            pass
+    except Cut as error:
+        return weakref.ref(error)
+
+
+@pytest.mark.parametrize("colour", ["stream", "async stream"])
+def test_a_stream_that_broke_keeps_nothing_alive(colour):
+    """The error knows the frames it passed, and these the call: so the call must not know the error."""
+    gc.collect()
+    gc.disable()
+    try:
+        if colour == "stream":
+            kept = read_to_its_error(breaking())
+        else:
+            with asyncio.Runner() as runner:
+                kept = runner.run(aread_to_its_error(abreaking()))
+        assert kept() is None
+    finally:
+        gc.enable()

@@ -211,6 +211,14 @@ def test_outside_a_retry_it_is_over_once_an_item_has_come_even_if_that_attempt_f
     assert (reading.error, reading.items[2:]) == (None, ["b", "c"])
 
 
+def test_what_is_over_stays_over_for_the_limits_inside(stream_world):
+    world = stream_world
+    model = world.model(items("a", slow(9, ConnectionError())), items("b", slow(9, "c")))
+    limits = Timeout(first=2), Retry(backoff=ConstantBackoff(5)), Timeout(50, first=2)
+    reading = world.read(Pipeline(Stream(on_interrupt="restart"), *limits)(model))
+    assert (reading.error, reading.items[2:]) == (None, ["b", "c"])
+
+
 def test_after_a_late_first_item_another_target_answers(stream_world):
     world = stream_world
     other = world.model(items("x", "y"))
@@ -224,7 +232,7 @@ def test_the_callers_own_deadline_is_no_fault_of_the_model(stream_world):
         reading = world.read(Timeout(first=60, gap=60)(world.model(items(slow(1, "a"), hang()))))
     error = reading.error
     assert (reading.ended, error.kind, error.delivered) == (3, "deadline", 1)
-    assert (error.phase, error.policy) == (None, None)
+    assert (error.phase, error.policy, error.__cause__) == (None, None, None)
     assert str(error) == (
         "the caller's deadline passed before 'model' answered (items sent: 1); "
         "give the block more time, or put a Fallback with a ready value outside it"
@@ -320,6 +328,13 @@ def test_then_it_follows_the_models_own_gaps(stream_world):
     error = world.read(limit(world.model(items("a", slow(5, "b"))))).error
     assert error.phase == "gap"
     assert 0.95 <= error.seconds <= 1.05  # four times a quarter of a second, to within the buckets
+
+
+def test_and_never_rises_above_its_ceiling(stream_world):
+    world = stream_world
+    limit = Timeout(gap=AdaptiveGap(floor=0.5, multiple=4, ceiling=30))
+    world.read(limit(world.model(items("a", *[slow(20, "b")] * 150))))
+    assert world.read(limit(world.model(items("a", hang())))).error.seconds == 30
 
 
 def test_and_never_falls_below_its_floor(stream_world):
@@ -477,3 +492,36 @@ def test_a_fallback_of_a_stream_is_not_begun_when_the_callers_time_is_up(stream_
         error = world.read(Pipeline(Fallback(other), breaker)(world.model("a"))).error
     assert other.starts == []
     assert any("failed too: StreamTimeout" in note for note in error.__notes__)
+
+
+def test_a_limit_that_is_in_the_timer_twice_cancels_once(clock):
+    """The total is armed before the first item, and again after a gap was found to be no more."""
+    world = World(Colour.ASYNC_STREAM, "asyncio", clock)
+
+    async def main():
+        stream = Timeout(60, gap=5)(world.model(items(slow(1, "a"), slow(1, "b"), hang())))()
+        assert [await anext(stream), await anext(stream)] == ["a", "b"]
+        await anyio.sleep(56)
+        with pytest.raises(StreamTimeout):
+            await anext(stream)
+        return asyncio.current_task().cancelling()
+
+    assert world.run(main) == 0
+
+
+def test_a_deadline_of_the_models_own_is_no_time_out_of_the_stream(stream_world):
+    world = stream_world
+    inner = Retry(1)(world.model(items("b")))
+
+    def chunks():
+        yield "a"
+        with deadline(0):
+            yield from inner()
+
+    async def achunks():
+        yield "a"
+        with deadline(0):
+            await anext(inner())
+
+    reading = world.read(Timeout(gap=5)(achunks if world.is_async else chunks))
+    assert (reading.items, reading.error.kind, reading.error.policy) == (["a"], "deadline", None)
