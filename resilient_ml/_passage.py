@@ -33,6 +33,7 @@ class Tape:
         cut: The error that the stream broke with after items had been passed on; None while it has not.
         began: When the call began.
         first_at: When the first content chunk of this attempt came, or None.
+        gap: How long the wait of now may be, where a gap limits it.
         waited: Seconds spent waiting for chunks, in all attempts.
         reader: Seconds that the reader spent with items before asking for the next, in all attempts.
         since: When the wait of now began; None while there is none.
@@ -40,7 +41,7 @@ class Tape:
     """
 
     __slots__ = (
-        *("began", "cut", "delivered", "first_at", "kept", "lost"),
+        *("began", "cut", "delivered", "first_at", "gap", "kept", "lost"),
         *("ran_out", "reader", "rules", "since", "waited"),
     )
 
@@ -51,6 +52,7 @@ class Tape:
         self.cut: Exception | None = None
         self.began: float = began
         self.first_at: float | None = None
+        self.gap: float = 0.0
         self.waited: float = 0.0
         self.reader: float = 0.0
         self.since: float | None = None

@@ -66,7 +66,7 @@ class Attempt:
                     allowed = min(allowed, self.passage.rules.end_seconds)
                 until = now + allowed - self._quiet
                 if until < call.deadline:
-                    limit.seconds = allowed
+                    tape.gap = allowed
                     call.deadline, call.limit = until, limit
         return now
 

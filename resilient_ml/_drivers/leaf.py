@@ -55,10 +55,12 @@ def _stream_expired(call: Call, limit: Limit | None) -> StreamTimeout:
             deadline=call.deadline,
         )
     else:
+        # A gap may be learned, and is each stream's own.
+        seconds = limit.seconds if limit.phase != "gap" or call.tape is None else call.tape.gap
         made = StreamTimeout(
-            f"{limit.policy!r} {_LATE[limit.phase].format(limit.seconds, sent)}",
+            f"{limit.policy!r} {_LATE[limit.phase].format(seconds, sent)}",
             kind="stall" if limit.phase == "gap" else "timeout",
-            seconds=limit.seconds,
+            seconds=seconds,
             deadline=call.deadline,
             policy=limit.policy,
         )

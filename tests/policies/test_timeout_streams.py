@@ -525,3 +525,14 @@ def test_a_deadline_of_the_models_own_is_no_time_out_of_the_stream(stream_world)
 
     reading = world.read(Timeout(gap=5)(achunks if world.is_async else chunks))
     assert (reading.items, reading.error.kind, reading.error.policy) == (["a"], "deadline", None)
+
+
+def test_streams_that_share_a_policy_have_each_their_own_gap(stream_world):
+    """One is past its last chunk, where it is given less time, while the other stalls."""
+    world = stream_world
+    limit = Timeout(gap=5)
+    rules = Stream(is_final=lambda chunk: chunk == "end", end_seconds=0.5)
+    stalls = Pipeline(rules, limit)(world.model(items("a", hang())))
+    ends = Pipeline(rules, limit)(world.model(items(slow(1, "a"), "end", hang())))
+    error, whole = world.together((stalls,), (ends,))
+    assert (error.seconds, whole) == (5, ("a", "end"))
