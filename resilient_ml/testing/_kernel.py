@@ -21,6 +21,10 @@ class Sleepers:
         before, looks = self._seen.get(native_id, ("", 0))
         self._seen[native_id] = (sleep, looks + 1 if sleep and sleep == before else 0)
 
+    def forget(self, native_id: int) -> None:
+        """Its thread has ended; the system may give the id to another."""
+        self._seen.pop(native_id, None)
+
     def sleeps(self, native_id: int) -> bool:
         """Whether it has slept through the last few looks, without a moment's work, and sleeps still."""
         sleep, looks = self._seen.get(native_id, ("", 0))
@@ -33,7 +37,7 @@ def _sleep_of(native_id: int) -> str:
     Empty, too, where the system does not count how often a thread was woken: then two sleeps look like one.
     """
     try:
-        status = Path(f"/proc/self/task/{native_id}/status").read_text("ascii", "replace")
+        status = Path(f"/proc/self/task/{native_id}/status").read_bytes().decode("ascii", "replace")
     except OSError:
         return ""
     facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)

@@ -191,6 +191,7 @@ class Turns:
         finally:
             with self._mutex:
                 self._governed.pop(ident, None)  # gone already, if virtual time ended without it
+                self._sleepers.forget(threading.get_native_id())
                 self._astray.discard(ident)
                 if self._holder == ident:
                     self._holder = None

@@ -395,10 +395,10 @@ def system(monkeypatch):
         def __init__(self, path):
             assert path == "/proc/self/task/17/status"
 
-        def read_text(self, encoding, errors):
+        def read_bytes(self):
             if not texts[0]:
                 raise FileNotFoundError
-            return texts.pop(0) if len(texts) > 1 else texts[0]
+            return (texts.pop(0) if len(texts) > 1 else texts[0]).encode()
 
     monkeypatch.setattr(_kernel, "Path", Told)
     return texts
@@ -416,6 +416,16 @@ def test_who_stays_in_one_sleep_for_several_looks_sleeps(system):
     asleep = STATUS.format("S (sleeping)", 9)
     assert not seen_of(system, *[asleep] * LOOKS)
     assert seen_of(system, *[asleep] * (LOOKS + 1))
+
+
+def test_a_thread_that_is_given_the_id_of_one_that_ended_is_looked_at_anew(system):
+    sleepers = Sleepers()
+    system[:] = [STATUS.format("S (sleeping)", 9)]
+    for _ in range(LOOKS + 1):
+        sleepers.look(17)
+    sleepers.forget(17)
+    sleepers.forget(18)
+    assert not sleepers.sleeps(17)
 
 
 def test_who_has_moved_since_the_last_look_does_not_sleep(system):
