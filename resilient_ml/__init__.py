@@ -45,6 +45,7 @@ from .policies.fallback import Fallback
 from .policies.keyed import Keyed
 from .policies.retry import Retry
 from .policies.stream import Stream
+from .policies.throttle import Throttle
 from .policies.timeout import Timeout
 
 __all__ = [
@@ -82,6 +83,7 @@ __all__ = [
     "StreamInterrupted",
     "StreamTimeout",
     "StreamTruncated",
+    "Throttle",
     "Timeout",
     "WorkerCrashed",
     "deadline",

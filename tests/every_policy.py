@@ -8,6 +8,7 @@ from resilient_ml import (
     Keyed,
     Pipeline,
     Retry,
+    Throttle,
     Timeout,
 )
 
@@ -22,6 +23,7 @@ def every_policy():
         "breaker": CircuitBreaker,
         "count window": lambda: CircuitBreaker(window_calls=100),
         "bulkhead": lambda: Bulkhead(4, queue=4),
+        "throttle": Throttle,
         "fallback": lambda: Fallback("popular"),
         "keyed": lambda: Keyed(lambda: Bulkhead(4), key=lambda *args: 1),
         "everything": lambda: Pipeline(

@@ -286,6 +286,7 @@ def test_every_policy_has_one_body_and_nothing_else_of_it_is_async() -> None:
         "Fallback",
         "Keyed",
         "Retry",
+        "Throttle",
         "Timeout",
     }
     for function in BODIES.values():

@@ -20,6 +20,7 @@ from resilient_ml import (
     Retry,
     RetryBudget,
     State,
+    Throttle,
     Timeout,
 )
 
@@ -42,6 +43,7 @@ MADE = {
     "timeout": lambda: Timeout(2.5, late_only=True),
     "breaker": lambda: CircuitBreaker(failure_rate=0.2, window_calls=50, shadow=True),
     "bulkhead": lambda: Bulkhead(3, queue=2, queue_seconds=1),
+    "throttle": lambda: Throttle(multiplier=1.5, refusals="overload"),
     "fallback": lambda: Fallback(smaller_model, "popular", on=("oom", KeyError)),
     "keyed": lambda: Keyed(seats, key=tenant, max_keys=8),
     "pipeline": lambda: Pipeline(Fallback("popular"), Pipeline(Retry(), Bulkhead(3)), name="classify"),

@@ -39,6 +39,7 @@ from resilient_ml import (
     StreamInterrupted,
     StreamTimeout,
     StreamTruncated,
+    Throttle,
     Timeout,
     WorkerCrashed,
     deadline,
@@ -135,6 +136,7 @@ guard = Pipeline(
         retry_after_cap=120.0,
     ),
     Keyed(lambda: CircuitBreaker(window_calls=100, failure_rate=None), key=draw_key, max_keys=16),
+    Throttle(multiplier=1.5, window_seconds=30, max_rejection=0.8, refusals=(Kind.OVERLOAD, ConnectionError)),
     Bulkhead(8),
     Timeout(0.250, late_only=True, max_abandoned=8),
     name="embedder",
@@ -282,12 +284,14 @@ def watching() -> None:
 # -- operators --------------------------------------------------------------------------
 
 
-def operate(breaker: CircuitBreaker, bulkhead: Bulkhead) -> None:
+def operate(breaker: CircuitBreaker, bulkhead: Bulkhead, throttle: Throttle) -> None:
     breaker.force_open()
     breaker.force_closed()
     breaker.disable()
     breaker.reset()
     breaker.restore(breaker.snapshot())
+    assert_type(throttle.rejection, float)
+    throttle.reset()
     assert_type(bulkhead.limit, int)
     assert_type(bulkhead.in_flight, int)
     assert_type(bulkhead.waiting, int)

@@ -14,6 +14,7 @@ from resilient_ml import (
     Retry,
     RetryBudget,
     Stream,
+    Throttle,
     Timeout,
 )
 from resilient_ml.testing import conformance
@@ -41,6 +42,8 @@ POLICIES = {
     "nervous breaker": lambda: CircuitBreaker(consecutive_failures=1, open_seconds=30, half_open_permits=2),
     "queue": seats,
     "queue with a limit": lambda: Bulkhead(2, queue=2, queue_seconds=30),
+    "throttle": Throttle,
+    "nervous throttle": lambda: Throttle(minimum_calls=1, max_rejection=0.99),
     "fallback": lambda: Fallback("popular"),
     "keyed": lambda: Keyed(seats, key=tenant),
     "everything": lambda: Pipeline(
