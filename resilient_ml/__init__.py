@@ -42,6 +42,7 @@ from .machines.retry_budget import RetryBudget
 from .policies.bulkhead import Bulkhead
 from .policies.circuit_breaker import CircuitBreaker
 from .policies.fallback import Fallback
+from .policies.hedge import Hedge
 from .policies.keyed import Keyed
 from .policies.retry import Retry
 from .policies.stream import Stream
@@ -63,6 +64,7 @@ __all__ = [
     "DeadlineExceeded",
     "DecorrelatedBackoff",
     "Fallback",
+    "Hedge",
     "InvalidOutput",
     "Keyed",
     "Kind",

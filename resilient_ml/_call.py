@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ._outcome import Record
     from ._passage import Tape
     from ._policy import Policy
+    from ._race import Rival
 
 T = TypeVar("T")
 
@@ -116,6 +117,9 @@ class Runtime(Protocol):
 
     def run(self, policy: Policy, proceed: Proceed[T], call: Call) -> Awaitable[T]:
         """Run another policy's body around *proceed*."""
+
+    def spawn(self, step: Callable[[Call], Any], call: Call) -> Rival:
+        """Start *step* with a call of its own, on a worker thread or in a task. Not for streams."""
 
 
 # Under a name of its own, as the kinds of call that stream or record have slots where this has constants.
@@ -231,6 +235,17 @@ def make_stream_call(
     return call
 
 
+def fork_call(call: Call) -> Call:
+    """A call of its own for an attempt that runs beside others; not for streams, whose way out is one."""
+    own = make_call(type(call), call.fn, call.args, call.kwargs, call.deadline)
+    own.limit = call.limit
+    own.threads = call.threads
+    own.attempt = call.attempt
+    if call.record is not None:
+        own.record = call.record
+    return own
+
+
 STREAM_SLOTS = ("emitted", "gaps", "outlet", "tape", "then")
 """What a call of a stream holds beside the rest."""
 
@@ -260,6 +275,18 @@ def when_all_finished(jobs: tuple[Job, ...], callback: Callable[[], object]) -> 
 
     for job in jobs:
         job.when_finished(ended)
+
+
+def with_orphans(call: Call, callback: Callable[[], object]) -> Callable[[], None]:
+    """What to call when *call* has ended, so that *callback* comes once all it left behind has ended too."""
+
+    def ended() -> None:
+        if call.orphans:
+            when_all_finished(call.orphans, callback)
+        else:
+            callback()
+
+    return ended
 
 
 Proceed = Callable[[Call], Awaitable[T]]

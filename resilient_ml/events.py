@@ -21,6 +21,9 @@ __all__ = [
     "CallRejected",
     "Event",
     "FallbackServed",
+    "HedgeSkipped",
+    "HedgeStarted",
+    "HedgeWon",
     "Listener",
     "RetryScheduled",
     "RetryStopped",
@@ -100,6 +103,30 @@ class FallbackServed(Event):
 
     target: str
     kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeStarted(Event):
+    """The call has lasted *delay* seconds, and *target* is asked as well."""
+
+    target: str
+    delay: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeSkipped(Event):
+    """The call has lasted *delay* seconds, and nobody else is asked, because of *reason*."""
+
+    delay: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeWon(Event):
+    """*target*, which was asked as well, answered first, *seconds* after the call began."""
+
+    target: str
+    seconds: float
 
 
 Listener = Callable[[Any], object]

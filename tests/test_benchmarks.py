@@ -18,6 +18,8 @@ import pytest
 
 from resilient_ml import BulkheadFull, CircuitOpen, ConstantBackoff, DeadlineExceeded, deadline
 
+pytestmark = pytest.mark.once
+
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 SCRIPTS = ["overhead_sync", "overhead_async", "overhead_timeout", "rejection", "threads", "streams"]
 SYNC = ["retry", "breaker", "bulkhead", "fallback", "late_only", "three", "three_by_methods"]

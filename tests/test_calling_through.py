@@ -227,7 +227,7 @@ def test_blocking_the_thread_of_a_running_loop_is_warned_of_once(await_world, po
         def safe():
             return guard.call(guard.call, len, "")
 
-        words = "is about to wait in a queue on the thread of a running event loop"
+        words = "is about to wait for its turn or its answer on the thread of a running event loop"
 
     async def scenario():
         with pytest.warns(RuntimeWarning, match=words):

@@ -42,7 +42,17 @@ class Layer:
 
 
 GROUND = ("errors", "events", "kinds", "retry_after", "_classifier", "_checks", "_forks", "_notes")
-CORE = ("_ambient", "_call", "_colour", "_outcome", "_policy", "_derive", "_passage", "_stream_rules")
+CORE = (
+    "_ambient",
+    "_call",
+    "_colour",
+    "_outcome",
+    "_policy",
+    "_derive",
+    "_passage",
+    "_race",
+    "_stream_rules",
+)
 # The empty name is the package itself, as in `from . import Retry`.
 PRODUCT = ("", *GROUND, *CORE, "stats", "machines", "policies", "_drivers", "_pipeline", "_order", "__init__")
 LAYERS = (
@@ -85,6 +95,7 @@ ALSO_GUARDED = {
     "_drivers.suspending": {"time", "asyncio", "anyio", "trio"},  # waits by suspending a task
     "_drivers.expiry": {"asyncio"},  # a deadline on asyncio's own timers
     "_drivers.own_task": {"asyncio"},  # a task for what may not let itself be cancelled
+    "_drivers.rivals": {"asyncio", "anyio", "trio"},  # attempts in tasks of their own
     "_drivers.loops": {"asyncio"},  # asks which loop runs here
     "_drivers.leaf": {"asyncio"},  # knows futures and tasks as results that are none yet
 }
@@ -284,6 +295,7 @@ def test_every_policy_has_one_body_and_nothing_else_of_it_is_async() -> None:
         "Bulkhead",
         "CircuitBreaker",
         "Fallback",
+        "Hedge",
         "Keyed",
         "Retry",
         "Throttle",

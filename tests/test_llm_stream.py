@@ -13,6 +13,8 @@ import pytest
 
 from resilient_ml.testing import virtual_time
 
+pytestmark = pytest.mark.once
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 smollm2 = importlib.import_module("smollm2")
 llm_stream = importlib.import_module("llm_stream")

@@ -19,6 +19,7 @@ from .._policy import Policy
 from ..kinds import kind_of
 from .leaf import UNFINISHED, abandon, check_room, expired, unfinished
 from .loops import warn_if_blocking
+from .rivals import ThreadRival
 from .workers import start
 
 
@@ -114,7 +115,7 @@ class Blocking:
 
     def wait(self, signal: Flag, until: float) -> bool:
         """Wait for *signal* until the instant *until*."""
-        warn_if_blocking("wait in a queue")
+        warn_if_blocking("wait for its turn or its answer")
         return signal.wait(until - PlainCall.now())
 
     def invoke(self, target: Target, call: Call) -> Any:
@@ -130,6 +131,10 @@ class Blocking:
         if step is None:
             return complete(bind_suspending(policy, as_coroutine(proceed))(call), policy.name)
         return step(call)
+
+    def spawn(self, step: Step, call: Call) -> ThreadRival:
+        """Start *step* on a worker thread."""
+        return ThreadRival(start(step, (call,), {}, call.deadline), call)
 
 
 class BlockingCoroutines:
@@ -160,6 +165,14 @@ class BlockingCoroutines:
     async def run(self, policy: Policy, proceed: Step, call: Call) -> Any:
         """Run *policy*'s body around *proceed*."""
         return await bind_suspending(policy, proceed, copied=False)(call)
+
+    def spawn(self, step: Step, call: Call) -> ThreadRival:
+        """Start *step* on a worker thread, where it is run to its end."""
+        return ThreadRival(start(_completed, (step, call), {}, call.deadline), call)
+
+
+def _completed(step: Step, call: Call) -> Any:
+    return complete(step(call), name_of(call.fn))
 
 
 def _instead(call: Call, target: Target, run: Step) -> Any:

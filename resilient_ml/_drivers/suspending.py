@@ -22,6 +22,7 @@ from .expiry import timer_of
 from .leaf import UNFINISHED, UNLIMITED, abandon, check_room, expired, unfinished
 from .loops import running_task
 from .own_task import in_own_task
+from .rivals import TaskRival, TrioRival, rival_in_task
 from .workers import start
 
 
@@ -227,6 +228,10 @@ class Suspending:
     async def run(self, policy: Policy, proceed: Step, call: Call) -> Any:
         """Run *policy*'s body around *proceed*."""
         return await bind_suspending(policy, proceed, copied=False)(call)
+
+    def spawn(self, step: Step, call: Call) -> TaskRival | TrioRival:
+        """Start *step* in a task of its own."""
+        return rival_in_task(step, call, running_task())
 
 
 AsyncCall = call_type("AsyncCall", Suspending(), time.monotonic)

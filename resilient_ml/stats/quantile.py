@@ -59,8 +59,18 @@ class DecayingQuantile:
 
     def value(self) -> float:
         """The quantile; NaN before the first number."""
+        return self._at(0.5)
+
+    def bound(self) -> float:
+        """The least bound of a bucket that no more than ``1 - share`` of the numbers exceed; NaN at first.
+
+        Where all numbers are much alike, far more than that exceed the middle of their bucket.
+        """
+        return self._at(1.0)
+
+    def _at(self, part: float) -> float:
         if not self.count:
             return math.nan
         below = itertools.accumulate(self._buckets)
         place = next(at for at, weight in enumerate(below) if weight and weight >= self._share * self._weight)
-        return float(_LEAST * _GROWTH ** (place + 0.5))
+        return float(_LEAST * _GROWTH ** (place + part))

@@ -11,6 +11,8 @@ import pytest
 
 from .made import shop_evaluation
 
+pytestmark = pytest.mark.once
+
 PHONE, DESK = (390, 844), (1280, 900)
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),

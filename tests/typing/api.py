@@ -21,6 +21,7 @@ from resilient_ml import (
     DeadlineExceeded,
     DecorrelatedBackoff,
     Fallback,
+    Hedge,
     InvalidOutput,
     Keyed,
     Kind,
@@ -138,6 +139,7 @@ guard = Pipeline(
     Keyed(lambda: CircuitBreaker(window_calls=100, failure_rate=None), key=draw_key, max_keys=16),
     Throttle(multiplier=1.5, window_seconds=30, max_rejection=0.8, refusals=(Kind.OVERLOAD, ConnectionError)),
     Bulkhead(8),
+    Hedge(len, delay=0.05, quantile=0.9, ratio=0.1, hedges=2, accept=bool, minimum_calls=50, max_abandoned=8),
     Timeout(0.250, late_only=True, max_abandoned=8),
     name="embedder",
 )

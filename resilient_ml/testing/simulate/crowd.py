@@ -14,7 +14,7 @@ from .arrivals import Users
 from .book import Book
 from .clients import Clients
 from .loop import Loop
-from .runtime import Request
+from .request_tasks import Request
 
 _FEW = 16
 """Up to so many processes have code objects of their own for their policies, which then run faster."""

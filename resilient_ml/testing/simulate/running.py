@@ -103,8 +103,8 @@ class _Stage:
         self.desks = list(current.desks.values())
         self.sampler = Sampler(self.desks, loop, every)
         self.threads = Threads(loop)
-        awaited = simulated_call(loop, cancelling(loop))
-        blocking = simulated_call(loop, self.threads.leaf)
+        awaited = simulated_call(loop, cancelling(loop), stops=True)
+        blocking = simulated_call(loop, self.threads.leaf, stops=False)
         self.crowds = [
             Crowd(
                 one, group, loop, self.book, blocking if one.threads else awaited, seed=seed, seconds=seconds

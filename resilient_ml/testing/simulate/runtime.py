@@ -14,23 +14,8 @@ from ..._colour import Colour, Target
 from ..._derive import Step, bind_suspending
 from ..._drivers.leaf import expired
 from ..._policy import Policy
-from .loop import Cancelled, Loop, Task, Wait
-
-
-class Request(Task):
-    """One request of a client on its way, and the record that policies write in.
-
-    Attributes:
-        sends: How often a server, or other code in its place, was called for it.
-        served_by: The name of the fallback that answered.
-        degraded: Whether the answer came from a fallback.
-    """
-
-    __slots__ = ("degraded", "sends", "served_by")
-
-    sends: int
-    served_by: str | None
-    degraded: bool
+from .loop import Cancelled, Loop, Wait
+from .request_tasks import SimulatedRival
 
 
 class Flag(Wait):
@@ -56,10 +41,12 @@ class Simulated:
     Args:
         loop: Whose time.
         leaf: How user code is called, such as :func:`cancelling`.
+        stops: Whether what nobody waits for can be cancelled; a thread cannot.
     """
 
-    def __init__(self, loop: Loop, leaf: Step) -> None:
+    def __init__(self, loop: Loop, leaf: Step, *, stops: bool) -> None:
         self.leaf: Step = leaf
+        self._stops = stops
         self._loop = loop
 
     def sleep(self, seconds: float) -> Wait:
@@ -95,6 +82,10 @@ class Simulated:
         """Run *policy*'s body around *proceed*."""
         return await bind_suspending(policy, proceed, copied=False)(call)
 
+    def spawn(self, step: Step, call: Call) -> SimulatedRival:
+        """Start *step* in a task of its own."""
+        return SimulatedRival(step, call, stops=self._stops)
+
 
 def cancelling(loop: Loop) -> Step:
     """The leaf of awaited calls: await the server, and cancel the wait at the call's deadline."""
@@ -102,16 +93,18 @@ def cancelling(loop: Loop) -> Step:
     async def leaf(call: Call) -> Any:
         request: Any = call.record
         if call.deadline == NEVER:
-            request.sends += 1
+            request.sent()
             return await call.fn(*call.args, **call.kwargs)
         if call.deadline <= loop.now:
             raise expired(call)
-        request.sends += 1
+        request.sent()
         expiry = loop.expire(call.deadline, request)
         token = AMBIENT.set(call.deadline)
         try:
             result = await call.fn(*call.args, **call.kwargs)
-        except Cancelled:  # nothing but a deadline cancels, and this is the only one that is open
+        except Cancelled:
+            if not expiry.fired:
+                raise  # it lost to another attempt
             raise expired(call) from None
         finally:
             expiry.task = None
@@ -123,6 +116,6 @@ def cancelling(loop: Loop) -> Step:
     return leaf
 
 
-def simulated_call(loop: Loop, leaf: Step) -> type[Call]:
+def simulated_call(loop: Loop, leaf: Step, *, stops: bool) -> type[Call]:
     """The kind of call that waits on *loop*."""
-    return call_type("SimulatedCall", Simulated(loop, leaf), loop.clock, ("record",))
+    return call_type("SimulatedCall", Simulated(loop, leaf, stops=stops), loop.clock, ("record",))

@@ -85,10 +85,10 @@ class Threads:
             raise expired(call)
         limit = call.threads
         if call.deadline == NEVER or limit is None:
-            request.sends += 1
+            request.sent()
             return await self._to_the_end(call)
         check_room(limit)
-        request.sends += 1
+        request.sent()
         worker = _Worker(self)
         worker.start(call)
         try:

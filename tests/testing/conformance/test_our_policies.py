@@ -8,6 +8,7 @@ from resilient_ml import (
     CircuitBreaker,
     ConstantBackoff,
     Fallback,
+    Hedge,
     Keyed,
     Pipeline,
     Policy,
@@ -56,6 +57,16 @@ POLICIES = {
 }
 
 
+OF_CALLS = {
+    "hedge": Hedge,
+    "hedge that never comes": lambda: Hedge(delay=5000),
+    "hedge after a delay": lambda: Hedge(delay=0.5, ratio=1.0),
+    "hedge around all": lambda: Pipeline(
+        Fallback("popular"), Hedge(delay=0.5, ratio=1.0), Bulkhead(32), Timeout(60)
+    ),
+}
+
+
 def go_on(args, kwargs, partial):
     return args, kwargs
 
@@ -80,7 +91,12 @@ OF_STREAMS = {
 }
 
 
-@pytest.mark.parametrize("name", OF_STREAMS)
+def each(policies, whole):
+    """All of *policies*; that which has the others in it on every version of Python, the rest on one."""
+    return [pytest.param(name, marks=[] if name == whole else [pytest.mark.once]) for name in policies]
+
+
+@pytest.mark.parametrize("name", each(OF_STREAMS, "all of a stream"))
 def test_our_policies_for_streams_keep_every_promise_of_streams(name):
     skip = {"errors": "it goes on after the error"} if "that" in name else {}
     report = conformance.check(OF_STREAMS[name], skip=skip)
@@ -88,7 +104,14 @@ def test_our_policies_for_streams_keep_every_promise_of_streams(name):
     assert of_streams == {"kept"} | ({"skipped"} if skip else set())
 
 
-@pytest.mark.parametrize("make", POLICIES.values(), ids=POLICIES.keys())
-def test_our_policies_keep_every_promise(make):
-    report = conformance.check(make)
+@pytest.mark.parametrize("name", each(OF_CALLS, "hedge around all"))
+def test_our_policies_for_calls_keep_every_promise_of_calls(name):
+    report = conformance.check(OF_CALLS[name])
+    assert {verdict.status for verdict in report.verdicts} == {"kept", "refused"}
+    assert all("stream" in verdict.where for verdict in report.verdicts if verdict.status == "refused")
+
+
+@pytest.mark.parametrize("name", each(POLICIES, "everything"))
+def test_our_policies_keep_every_promise(name):
+    report = conformance.check(POLICIES[name])
     assert {verdict.status for verdict in report.verdicts} == {"kept"}
