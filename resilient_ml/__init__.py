@@ -38,6 +38,7 @@ from .kinds import Kind, kind_of, register_kind
 from .machines.backoff import Backoff, ConstantBackoff, DecorrelatedBackoff
 from .machines.breaker_rules import State
 from .machines.gaps import AdaptiveGap
+from .machines.queue_rules import Queue
 from .machines.retry_budget import RetryBudget
 from .policies.bulkhead import Bulkhead
 from .policies.circuit_breaker import CircuitBreaker
@@ -74,6 +75,7 @@ __all__ = [
     "Policy",
     "PolicyOrderWarning",
     "Proceed",
+    "Queue",
     "RateLimited",
     "Rejected",
     "Reset",

@@ -1,6 +1,7 @@
 """A race: ends are seen once each, in order, and wake whoever listens at most once."""
 
 import threading
+from collections import deque
 
 from resilient_ml._race import Race
 
@@ -96,6 +97,22 @@ def test_who_is_given_up_is_not_waited_for_and_cancelled_in_the_end():
     assert race.running == []
     assert race.leave() == (one,)
     assert one.cancelled
+
+
+def test_an_end_in_the_very_moment_of_listening_is_told_once():
+    one = Runner()
+    race = race_of(one)
+    woken = []
+
+    class Ended(deque):
+        def __bool__(self):
+            one.finish()
+            return True
+
+    race._ended = Ended()
+    assert race.listen(lambda: woken.append("once"))
+    assert woken == ["once"]
+    assert race.heard() is one
 
 
 def test_no_end_is_missed_between_threads():

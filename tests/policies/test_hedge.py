@@ -20,6 +20,7 @@ from resilient_ml import (
     events,
     remaining,
 )
+from resilient_ml._drivers.blocking import Blocking, BlockingCoroutines, Flag
 
 from ..worlds import hang, slow
 
@@ -102,6 +103,27 @@ def test_no_more_hedges_than_are_allowed(call_world):
     model = call_world.model(slow(10, "cat"), slow(100, "late"))
     assert answered(call_world, Hedge(delay=2)(model)) == ("cat", 10)
     assert model.starts == [0, 2]
+
+
+def test_of_two_that_end_at_once_one_is_served_and_none_is_left(call_world):
+    hedge = Hedge(delay=2)
+    model = call_world.model(slow(3, "cat"), slow(1, "cat"))
+    assert answered(call_world, hedge(model)) == ("cat", 3)
+    call_world.clock.settle()
+    assert len(hedge._limit.running) == 0
+
+
+def test_an_answer_that_comes_while_it_gets_ready_to_wait_is_seen(plain_world, monkeypatch):
+    if plain_world.streams:
+        return
+    for runtime in (Blocking, BlockingCoroutines):
+
+        def signal(self):
+            plain_world.clock.sleep(2)
+            return Flag()
+
+        monkeypatch.setattr(runtime, "signal", signal)
+    assert answered(plain_world, Hedge(delay=9)(plain_world.model(slow(1, "cat")))) == ("cat", 2)
 
 
 # ---- failures
@@ -327,6 +349,24 @@ def test_a_caller_that_is_cancelled_cancels_all(await_world):
     await_world.run(main)
     assert model.starts == [0, 2]
     assert model.script.inside == 0
+
+
+def test_a_caller_that_is_cancelled_at_once_has_asked_nobody(await_world):
+    model = await_world.model("cat")
+
+    async def main():
+        if await_world.backend == "asyncio":
+            call = Hedge(delay=2)(model)()
+            call.send(None)
+            call.close()
+        else:
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await Hedge(delay=2)(model)()
+        await anyio.sleep(1)
+
+    await_world.run(main)
+    assert model.starts == []
 
 
 def test_an_interrupt_comes_out(plain_world):

@@ -25,6 +25,16 @@ def test_before_the_first_number_there_is_none() -> None:
     assert math.isnan(DecayingQuantile(0.5, half_life=10).value())
 
 
+def test_its_bound_is_exceeded_by_no_more_than_the_rest() -> None:
+    quantile = DecayingQuantile(0.9, half_life=10_000)
+    assert math.isnan(quantile.bound())
+    numbers = [0.9 + 0.002 * (number % 100) for number in range(1000)]
+    for number in numbers:
+        quantile.update(number)
+    assert sum(number > quantile.bound() for number in numbers) <= 100
+    assert quantile.value() < quantile.bound() < 1.2
+
+
 def test_old_numbers_fade() -> None:
     quantile = DecayingQuantile(0.5, half_life=100)
     for _ in range(1000):

@@ -30,6 +30,7 @@ from resilient_ml import (
     Pipeline,
     Policy,
     Proceed,
+    Queue,
     RateLimited,
     Rejected,
     Reset,
@@ -139,6 +140,11 @@ guard = Pipeline(
     Keyed(lambda: CircuitBreaker(window_calls=100, failure_rate=None), key=draw_key, max_keys=16),
     Throttle(multiplier=1.5, window_seconds=30, max_rejection=0.8, refusals=(Kind.OVERLOAD, ConnectionError)),
     Bulkhead(8),
+    Bulkhead(
+        8192,
+        cost=len,
+        queue=Queue(size=100, max_cost=1e6, order="deadline", tenant=draw_key, target_seconds=0.5),
+    ),
     Hedge(len, delay=0.05, quantile=0.9, ratio=0.1, hedges=2, accept=bool, minimum_calls=50, max_abandoned=8),
     Timeout(0.250, late_only=True, max_abandoned=8),
     name="embedder",
@@ -294,7 +300,7 @@ def operate(breaker: CircuitBreaker, bulkhead: Bulkhead, throttle: Throttle) -> 
     breaker.restore(breaker.snapshot())
     assert_type(throttle.rejection, float)
     throttle.reset()
-    assert_type(bulkhead.limit, int)
+    assert_type(bulkhead.limit, float)
     assert_type(bulkhead.in_flight, int)
     assert_type(bulkhead.waiting, int)
 

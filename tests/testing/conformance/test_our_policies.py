@@ -12,6 +12,7 @@ from resilient_ml import (
     Keyed,
     Pipeline,
     Policy,
+    Queue,
     Retry,
     RetryBudget,
     Stream,
@@ -31,6 +32,10 @@ def tenant(*args, **kwargs):
     return "acme"
 
 
+def two(*args, **kwargs):
+    return 2
+
+
 POLICIES = {
     "nothing": Policy,
     "retry": lambda: Retry(2, backoff=AT_ONCE),
@@ -42,6 +47,8 @@ POLICIES = {
     "count window": lambda: CircuitBreaker(window_calls=100),
     "nervous breaker": lambda: CircuitBreaker(consecutive_failures=1, open_seconds=30, half_open_permits=2),
     "queue": seats,
+    "queue of tenants": lambda: Bulkhead(4, queue=Queue(size=4, tenant=tenant)),
+    "seats by cost": lambda: Bulkhead(8, cost=two, queue=4),
     "queue with a limit": lambda: Bulkhead(2, queue=2, queue_seconds=30),
     "throttle": Throttle,
     "nervous throttle": lambda: Throttle(minimum_calls=1, max_rejection=0.99),
