@@ -14,6 +14,10 @@ AMBIENT: ContextVar[float] = ContextVar("resilient_ml_deadline", default=math.in
 """The instant the current context must end by, on the monotonic clock."""
 
 
+PANIC: ContextVar[bool] = ContextVar("resilient_ml_panic", default=False)
+"""Whether open breakers let calls through all the same: every target is held back, and one is to be asked."""
+
+
 class Clock:
     """The clocks outside of any call: ``now`` is monotonic, ``wall`` only reads a server's dates.
 

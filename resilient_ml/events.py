@@ -17,6 +17,7 @@ from typing import Any, Self
 from ._forks import ForkSafeLock
 
 __all__ = [
+    "AllTargetsDown",
     "BreakerChanged",
     "CallRejected",
     "Event",
@@ -103,6 +104,17 @@ class FallbackServed(Event):
 
     target: str
     kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllTargetsDown(Event):
+    """The model and every fallback refused the call unseen; *action* is what follows.
+
+    ``seconds`` is how long it waits for the first to return, where it waits.
+    """
+
+    action: str
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .. import _checks
+from .._ambient import PANIC
 from .._call import Call, Proceed
 from .._policy import Policy
 from ..errors import CircuitOpen, Rejected
@@ -184,15 +185,17 @@ class CircuitBreaker(Policy):
     def _admit(self, call: Call) -> Permit:
         now = call.now()
         left = self._machine.left_open(now)
-        if left is not None and not self.shadow and not self.listened():
+        panic = left is not None and PANIC.get()
+        if left is not None and not self.shadow and not panic and not self.listened():
             raise CircuitOpen.of(self.name, "open", left, self._machine.reason)
         answer, change = self._machine.admit(now, self._draw())
         if change is not None:
             self._tell(change, now)
         if not isinstance(answer, Refusal):
             return answer
-        self.emit(CallRejected, now, reason=answer.reason, retry_after=answer.retry_after, shadow=self.shadow)
-        if self.shadow:
+        through = self.shadow or panic
+        self.emit(CallRejected, now, reason=answer.reason, retry_after=answer.retry_after, shadow=through)
+        if through:
             return self._machine.bystander
         raise CircuitOpen.of(
             self.name, answer.state.value.replace("_", " "), answer.retry_after, answer.reason

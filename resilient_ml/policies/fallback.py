@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import Token
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
+from .. import _checks
+from .._ambient import PANIC
 from .._call import Call, Proceed
 from .._colour import Colour, Target, target_of
 from .._notes import add_note
 from .._policy import Policy
-from ..events import FallbackServed
+from ..errors import Rejected
+from ..events import AllTargetsDown, FallbackServed
 from ..kinds import Kind, kind_of
 from ._matching import ErrorMatch, match_errors
 
 T = TypeVar("T")
+
+AllOut = Literal["fail_fast", "wait", "panic", "least_bad"]
+
+_SHORTEST = 0.001
+"""The least that is waited for a target, so that one which is back at once is not asked in a circle."""
 
 _SERVED_BY = {
     Colour.CALL: {Colour.CALL},
@@ -25,7 +34,7 @@ _SERVED_BY = {
 """Which colours of a fallback can answer for which colour of a function."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Step:
     """One of the chain: a value that is ready, or a target to call."""
 
@@ -54,8 +63,15 @@ class Fallback(Policy):
         targets: Values, or callables of any colour that can answer for the guarded function, first choice
             first. A value is handed out as it is, the same object each time.
         on: What to act on: exception types, kinds, or a predicate on the exception.
+        when_all_out: What to do where the guarded function and every target refused the call unseen, and one
+            of them at least said for how long. ``"fail_fast"``: raise the first refusal. ``"wait"``: wait for
+            the first that is back, and ask all again. ``"panic"``: ask all in turn once more, through their
+            open breakers. ``"least_bad"``: ask the one that would be back first, through its open breaker.
+            The last two are for calls alone; what an operator has forced open stays so.
+        wait_seconds: The longest that ``"wait"`` waits in all; and never to the call's deadline.
         name: How messages call it; by default the name of the function it guards.
-        on_event: Called with its :class:`~resilient_ml.events.FallbackServed` events.
+        on_event: Called with its :class:`~resilient_ml.events.FallbackServed` and
+            :class:`~resilient_ml.events.AllTargetsDown` events.
 
     >>> @Fallback("neutral")
     ... def classify(text):
@@ -70,10 +86,21 @@ class Fallback(Policy):
         self,
         *targets: Any,
         on: ErrorMatch | None = None,
+        when_all_out: AllOut = "fail_fast",
+        wait_seconds: float = 30.0,
         name: str | None = None,
         on_event: Callable[[Any], object] | None = None,
     ) -> None:
         super().__init__(name=name, on_event=on_event)
+        if when_all_out not in get_args(AllOut):
+            raise ValueError(
+                f"when_all_out must be one of {', '.join(map(repr, get_args(AllOut)))}, got "
+                f"{_checks.shown(when_all_out)}; 'fail_fast' raises the first refusal"
+            )
+        self.when_all_out: AllOut = when_all_out
+        self.wait_seconds: float = _checks.seconds(
+            "wait_seconds", wait_seconds, remedy="pass when_all_out='fail_fast' not to wait"
+        )
         if not targets:
             raise ValueError(
                 "Fallback needs at least one target; pass a value or a callable to answer instead"
@@ -83,6 +110,12 @@ class Fallback(Policy):
 
     def check(self, target: Target) -> None:
         """Refuse a fallback that cannot answer for *target*'s colour."""
+        if target.colour.streams and self.when_all_out in ("panic", "least_bad"):
+            raise TypeError(
+                f"Fallback cannot guard {target.colour.value} {target.name!r} with "
+                f"when_all_out={self.when_all_out!r}: breakers would stay open to it between two items; "
+                "pass 'wait' or 'fail_fast'"
+            )
         for step in self._steps:
             if step.target is not None and step.target.colour not in _SERVED_BY[target.colour]:
                 raise TypeError(
@@ -92,36 +125,36 @@ class Fallback(Policy):
                 )
 
     async def around(self, proceed: Proceed[T], call: Call) -> T:
-        """Proceed; if that fails, go down the chain."""
+        """Proceed; if that fails, go down the chain; where all are out, do as was said."""
         try:
             return await proceed(call)
         except Exception as error:
             kind = kind_of(error)
             if (call.emitted and not resumable(call)) or not self._on(error, kind):
                 raise
-            first = error
+            chain = _Chain(self, call, error)
         try:
-            for step in self._steps:
-                if call.emitted and not fits(step, call):
-                    add_note(first, f"Fallback {step.name!r} cannot go on in the middle of an answer")
-                    continue
-                if step.target is None:
-                    await call.runtime.serve(step.value, call)
-                    value: T = step.value
-                    return self._served(step, kind, call, value)
-                try:
-                    result: T = await call.runtime.invoke(step.target, call)
-                except Exception as error:
-                    add_note(first, f"Fallback {step.name!r} failed too: {type(error).__name__}")
-                    if call.emitted and not resumable(call):
-                        if cut_of(call, error) is error:
+            while True:
+                for step in chain.turns():
+                    try:
+                        if step is None:
+                            return await proceed(call)
+                        if step.target is None:
+                            await call.runtime.serve(step.value, call)
+                            value: T = step.value
+                            return self._served(step, kind, call, value)
+                        result: T = await call.runtime.invoke(step.target, call)
+                    except Exception as error:
+                        if chain.broken_by(step, error):
                             raise
-                        break
-                else:
-                    return self._served(step, kind, call, result)
-            raise cut_of(call, first)
+                    else:
+                        return self._served(step, kind, call, result)
+                seconds = chain.again_in()
+                if seconds is None:
+                    raise cut_of(call, chain.first)
+                await call.runtime.sleep(seconds)
         finally:
-            del first  # the error holds this frame: without this, both would wait for the garbage collector
+            chain.end()  # the errors hold this frame: without this, both would wait for the garbage collector
 
     def _served(self, step: _Step, kind: Kind, call: Call, result: T) -> T:
         if call.record is not None:
@@ -133,6 +166,91 @@ class Fallback(Policy):
     def describe(self) -> str:
         """Who answers, in turn."""
         return f"Fallback({', '.join(step.name for step in self._steps)})"
+
+
+class _Chain:
+    """The targets of one call that the model has failed, and what each of them ended in.
+
+    Attributes:
+        first: What the guarded function failed with first.
+    """
+
+    __slots__ = ("_call", "_fallback", "_only", "_out", "_panic", "_primary", "_since", "first")
+
+    first: Exception
+
+    def __init__(self, fallback: Fallback, call: Call, error: Exception) -> None:
+        self._fallback = fallback
+        self._call = call
+        self._out: dict[_Step | None, float | None] = {}
+        self._primary = False
+        self._only: tuple[_Step | None, ...] | None = None
+        self._panic: Token[bool] | None = None
+        self._since = call.now()
+        self.first = error
+        self._refused(None, error)
+
+    def turns(self) -> Iterator[_Step | None]:
+        """Whom to ask, in turn; None stands for the guarded function."""
+        call = self._call
+        if self._only is not None:
+            yield from self._only
+            return
+        if self._primary:
+            self._out.clear()
+            yield None
+        for step in self._fallback._steps:
+            if call.emitted and not fits(step, call):
+                add_note(self.first, f"Fallback {step.name!r} cannot go on in the middle of an answer")
+                continue
+            yield step
+            if call.emitted and not resumable(call):
+                return
+
+    def broken_by(self, step: _Step | None, error: Exception) -> bool:
+        """*step* has failed; whether its error is the one to raise, at once."""
+        call = self._call
+        self._refused(step, error)
+        if step is not None:
+            add_note(self.first, f"Fallback {step.name!r} failed too: {type(error).__name__}")
+        return bool(call.emitted) and not resumable(call) and cut_of(call, error) is error
+
+    def _refused(self, step: _Step | None, error: Exception) -> None:
+        """Note who refused the call unseen, and when it will be back."""
+        if isinstance(error, Rejected):
+            self._out[step] = error.retry_after
+
+    def again_in(self) -> float | None:
+        """Seconds after which to ask again, all or one; None where the call has failed."""
+        fallback, call = self._fallback, self._call
+        if fallback.when_all_out == "fail_fast" or self._panic is not None:
+            return None
+        if len(self._out) < 1 + len(fallback._steps):
+            return None  # one of them was asked, and failed
+        back = {step: seconds for step, seconds in self._out.items() if seconds is not None}
+        if not back:
+            return None
+        now = call.now()
+        soonest = min(back, key=lambda step: back[step])
+        self._primary = True
+        if fallback.when_all_out == "wait":
+            until = min(call.deadline, self._since + fallback.wait_seconds)
+            if now + back[soonest] >= until:
+                return None
+            seconds = max(back[soonest], _SHORTEST)
+            fallback.emit(AllTargetsDown, now, action="wait", seconds=seconds)
+            return seconds
+        if fallback.when_all_out == "least_bad":
+            self._only = (soonest,)
+        self._panic = PANIC.set(True)
+        fallback.emit(AllTargetsDown, now, action=fallback.when_all_out)
+        return 0.0
+
+    def end(self) -> None:
+        """The call is over: nothing is kept."""
+        if self._panic is not None:
+            PANIC.reset(self._panic)
+        del self.first
 
 
 def resumable(call: Call) -> bool:

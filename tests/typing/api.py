@@ -124,7 +124,7 @@ def draw_key(text: str) -> str:
 
 budget = RetryBudget(ratio=0.2, floor=1.0, burst=10.0)
 guard = Pipeline(
-    Fallback(0.0),
+    Fallback(0.0, when_all_out="wait", wait_seconds=5.0),
     Retry(
         3,
         on=(ConnectionError, Kind.OVERLOAD),

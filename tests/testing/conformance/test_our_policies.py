@@ -53,6 +53,7 @@ POLICIES = {
     "throttle": Throttle,
     "nervous throttle": lambda: Throttle(minimum_calls=1, max_rejection=0.99),
     "fallback": lambda: Fallback("popular"),
+    "fallback that waits": lambda: Fallback("popular", when_all_out="wait"),
     "keyed": lambda: Keyed(seats, key=tenant),
     "everything": lambda: Pipeline(
         Fallback("popular"),
@@ -65,6 +66,7 @@ POLICIES = {
 
 
 OF_CALLS = {
+    "fallback in a panic": lambda: Fallback("popular", when_all_out="panic"),
     "hedge": Hedge,
     "hedge that never comes": lambda: Hedge(delay=5000),
     "hedge after a delay": lambda: Hedge(delay=0.5, ratio=1.0),
