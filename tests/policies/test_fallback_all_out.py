@@ -154,6 +154,17 @@ def test_the_least_bad_is_the_one_that_would_be_back_first(call_world):
     assert [len(model.starts) for model in models] == [1, 2, 1]
 
 
+def test_a_least_bad_one_that_fails_ends_it(call_world):
+    world = call_world
+    models = [world.model(ConnectionError()) for _ in range(2)]
+    guarded = [open_for(5 - number)(model) for number, model in enumerate(models)]
+    for one in guarded:
+        world.failure(one)
+    end, seconds = took(world, Fallback(guarded[1], when_all_out="least_bad")(guarded[0]))
+    assert (type(end), seconds) == (CircuitOpen, 0)
+    assert [len(model.starts) for model in models] == [1, 2]
+
+
 def test_the_least_bad_may_be_the_guarded_function(call_world):
     safe, models, _ = all_out(call_world, 2, 3, when_all_out="least_bad")
     assert took(call_world, safe) == ("from 0", 0)
