@@ -40,6 +40,7 @@ from .machines.breaker_rules import State
 from .machines.gaps import AdaptiveGap
 from .machines.queue_rules import Queue
 from .machines.retry_budget import RetryBudget
+from .policies.adaptive_limiter import AdaptiveLimiter
 from .policies.bulkhead import Bulkhead
 from .policies.circuit_breaker import CircuitBreaker
 from .policies.fallback import Fallback
@@ -52,6 +53,7 @@ from .policies.timeout import Timeout
 
 __all__ = [
     "AdaptiveGap",
+    "AdaptiveLimiter",
     "Attempt",
     "Backoff",
     "BudgetExhausted",

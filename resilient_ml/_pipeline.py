@@ -91,6 +91,8 @@ class Pipeline(Configured):
                     "make one with Retry(), say, and call the pipeline with the function"
                 )
         self.policies: tuple[Policy, ...] = tuple(flat)
+        for position, policy in enumerate(flat, 1):
+            policy.placed(flat[position:])
         self.name = name
         if name is not None:
             for policy in flat:

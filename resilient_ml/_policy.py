@@ -131,6 +131,9 @@ class Policy(Configured):
     def check(self, target: Target) -> None:
         """Raise TypeError, with the remedy, if *target* cannot be guarded by this policy."""
 
+    def placed(self, inside: Sequence[Policy]) -> None:
+        """Told which policies are *inside* this one, outermost first, in each pipeline that it is put in."""
+
     def runs(self) -> Sequence[Policy]:
         """The policies whose bodies this one's body may run, with ``call.runtime.run``: one of each kind."""
         return ()

@@ -1,6 +1,7 @@
 """One of each policy, for what holds for all of them."""
 
 from resilient_ml import (
+    AdaptiveLimiter,
     Bulkhead,
     CircuitBreaker,
     ConstantBackoff,
@@ -23,6 +24,7 @@ def every_policy():
         "breaker": CircuitBreaker,
         "count window": lambda: CircuitBreaker(window_calls=100),
         "bulkhead": lambda: Bulkhead(4, queue=4),
+        "limiter": lambda: AdaptiveLimiter(queue=4),
         "throttle": Throttle,
         "fallback": lambda: Fallback("popular"),
         "keyed": lambda: Keyed(lambda: Bulkhead(4), key=lambda *args: 1),

@@ -8,6 +8,7 @@ import types
 import pytest
 
 from resilient_ml import (
+    AdaptiveLimiter,
     Backoff,
     Bulkhead,
     BulkheadFull,
@@ -45,6 +46,7 @@ MADE = {
     "timeout": lambda: Timeout(2.5, late_only=True),
     "breaker": lambda: CircuitBreaker(failure_rate=0.2, window_calls=50, shadow=True),
     "bulkhead": lambda: Bulkhead(3, queue=2, queue_seconds=1),
+    "limiter": lambda: AdaptiveLimiter(initial=8, queue=4, deadline=2.0),
     "hedge": lambda: Hedge(smaller_model, delay=0.5, ratio=0.1),
     "throttle": lambda: Throttle(multiplier=1.5, refusals="overload"),
     "queue": lambda: Bulkhead(64, cost=len, queue=Queue(size=9, order="deadline")),

@@ -8,6 +8,7 @@ import numpy as np
 
 from resilient_ml import (
     AdaptiveGap,
+    AdaptiveLimiter,
     Attempt,
     Backoff,
     BudgetExhausted,
@@ -139,6 +140,7 @@ guard = Pipeline(
     ),
     Keyed(lambda: CircuitBreaker(window_calls=100, failure_rate=None), key=draw_key, max_keys=16),
     Throttle(multiplier=1.5, window_seconds=30, max_rejection=0.8, refusals=(Kind.OVERLOAD, ConnectionError)),
+    AdaptiveLimiter(initial=8, maximum=64, deadline=2.0, cost=len, queue=Queue(size=8)),
     Bulkhead(8),
     Bulkhead(
         8192,

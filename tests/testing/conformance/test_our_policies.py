@@ -4,6 +4,7 @@ import pytest
 
 from resilient_ml import (
     AdaptiveGap,
+    AdaptiveLimiter,
     Bulkhead,
     CircuitBreaker,
     ConstantBackoff,
@@ -50,6 +51,10 @@ POLICIES = {
     "queue of tenants": lambda: Bulkhead(4, queue=Queue(size=4, tenant=tenant)),
     "seats by cost": lambda: Bulkhead(8, cost=two, queue=4),
     "queue with a limit": lambda: Bulkhead(2, queue=2, queue_seconds=30),
+    "limiter": lambda: AdaptiveLimiter(minimum=20),
+    "limiter with a queue": lambda: AdaptiveLimiter(
+        initial=4, minimum=4, maximum=4, queue=4, queue_seconds=30
+    ),
     "throttle": Throttle,
     "nervous throttle": lambda: Throttle(minimum_calls=1, max_rejection=0.99),
     "fallback": lambda: Fallback("popular"),
