@@ -70,6 +70,23 @@ def _bare(value: object) -> str:
     return "; a decorator needs its parentheses, as in @Retry()" if callable(value) else ""
 
 
+def at_least(name: str, value: Any, least: float, *, remedy: str) -> float:
+    """*value* as a finite float of at least *least*."""
+    number = real(name, value, remedy=remedy)
+    if number < least:
+        raise ValueError(f"{name} must be at least {least:g}, got {shown(value)}; {remedy}")
+    return number
+
+
+def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """*value*, where it is one of *choices*."""
+    if value not in choices:
+        raise ValueError(
+            f"{name} must be {' or '.join(map(repr, choices))}, got {shown(value)}; pass one of them"
+        )
+    return str(value)
+
+
 def flag(name: str, value: Any, *, remedy: str) -> bool:
     """*value* as a bool, nothing else."""
     if not isinstance(value, bool):

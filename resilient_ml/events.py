@@ -19,6 +19,7 @@ from ._forks import ForkSafeLock
 __all__ = [
     "AllTargetsDown",
     "BreakerChanged",
+    "BudgetSoftLimit",
     "CallRejected",
     "Event",
     "FallbackServed",
@@ -26,6 +27,7 @@ __all__ = [
     "HedgeStarted",
     "HedgeWon",
     "Listener",
+    "RateClosed",
     "RetryScheduled",
     "RetryStopped",
     "Subscription",
@@ -139,6 +141,21 @@ class HedgeWon(Event):
 
     target: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateClosed(Event):
+    """The provider refused a call for its rate, and none is let through for *seconds*."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSoftLimit(Event):
+    """Of the *limit*, *spent* is spent or reserved, which is more than the share to be warned at."""
+
+    spent: float
+    limit: float
 
 
 Listener = Callable[[Any], object]

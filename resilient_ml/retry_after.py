@@ -10,7 +10,7 @@ from typing import Any
 
 from ._classifier import MAX_LINKS, read
 
-__all__ = ["retry_after_of"]
+__all__ = ["header_pairs", "header_text", "retry_after_of"]
 
 _MAX_CHARS = 64
 _MAX_HEADERS = 256
@@ -84,7 +84,7 @@ def _of_retry_info(details: object) -> float | None:
     if type(details) is not list:
         return None
     for detail in details[:_MAX_DETAILS]:
-        text = _as_text(read(detail, "retryDelay"))
+        text = header_text(read(detail, "retryDelay"))
         if text is not None and text.endswith("s") and (seconds := _plain_number(text[:-1])) is not None:
             return _checked(seconds)
     return None
@@ -103,15 +103,15 @@ def _of_attribute(value: Any, wall: float) -> float | None:
         return None
     if issubclass(kind, timedelta):
         return _checked(timedelta.total_seconds(value))
-    return _of_text(_as_text(value), wall, 1.0)
+    return _of_text(header_text(value), wall, 1.0)
 
 
 def _asked_for(headers: object) -> dict[str, str]:
     """Return those of the headers that speak of waiting; the first of equal names counts."""
     sent: dict[str, str] = {}
     try:
-        for pair in islice(_pairs(headers), _MAX_HEADERS):
-            name, value = (_as_text(part) for part in pair)
+        for pair in islice(header_pairs(headers), _MAX_HEADERS):
+            name, value = (header_text(part) for part in pair)
             if name is not None and value is not None and name.lower() in _HEADERS:
                 sent.setdefault(name.lower(), value)
     except Exception:  # noqa: BLE001 -- whatever a foreign mapping does when it is read, it says nothing
@@ -119,14 +119,15 @@ def _asked_for(headers: object) -> dict[str, str]:
     return sent
 
 
-def _pairs(headers: Any) -> Iterable[Any]:
+def header_pairs(headers: Any) -> Iterable[Any]:
+    """Return the pairs of name and value of a mapping, or of a list of pairs; reading them may raise."""
     if issubclass(type(headers), dict):
         return dict.items(headers)  # not the subclass's own items
     pairs: Iterable[Any] = headers if type(headers) is list or type(headers) is tuple else headers.items()
     return pairs
 
 
-def _as_text(value: Any) -> str | None:
+def header_text(value: Any) -> str | None:
     """Return short text as plain ``str``: some libraries subclass it for header names, others send bytes."""
     if issubclass(type(value), str) and str.__len__(value) <= _MAX_CHARS:
         return str.__str__(value).strip()

@@ -41,7 +41,17 @@ class Layer:
     guarded: tuple[str, ...] = ()
 
 
-GROUND = ("errors", "events", "kinds", "retry_after", "_classifier", "_checks", "_forks", "_notes")
+GROUND = (
+    "errors",
+    "events",
+    "kinds",
+    "rate_headers",
+    "retry_after",
+    "_classifier",
+    "_checks",
+    "_forks",
+    "_notes",
+)
 CORE = (
     "_ambient",
     "_call",
@@ -82,6 +92,7 @@ GROUND_PEERS = {
     "_classifier": {"errors"},  # tells our own errors from others
     "kinds": {"_classifier", "_forks"},  # the rules; its list of the users' rules has a lock
     "retry_after": {"_classifier"},  # reads attributes and causes as the rules do
+    "rate_headers": {"_classifier", "retry_after"},  # reads headers as it does
 }
 ALSO_GUARDED = {
     "retry_after": {"datetime"},  # reads the date that a server sent, given the instant
@@ -298,6 +309,7 @@ def test_every_policy_has_one_body_and_nothing_else_of_it_is_async() -> None:
         "Fallback",
         "Hedge",
         "Keyed",
+        "RateLimiter",
         "Retry",
         "Throttle",
         "Timeout",

@@ -1,0 +1,274 @@
+"""Several rate limits that a call passes all at once or not at all, and the one queue before them.
+
+* A call that finds room in every meter, and nobody before it, takes its costs and passes.
+* Others queue, first come first served whatever their size: while a large one waits for its room, no small
+  one takes that from under it. Each can be told the instant of its turn, as the meters know when they have
+  room for those before it.
+* No timer serves the queue: each waiter wakes at its own turn and lets in whoever's turn it is. So one that
+  hangs, or whose event loop is gone, holds nobody up for long.
+* A waiter that leaves has taken nothing yet; those behind it move up, and the first of them is woken where
+  its turn has come nearer. The same holds when a call is settled for less than it had reserved.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from .._forks import survive_forks
+from .gcra import ROUNDING
+
+Costs = tuple[float, ...]
+"""What a call costs, one number for each meter."""
+
+Marks = tuple[Any, ...]
+"""What each meter gave for a cost that was taken."""
+
+
+class Meter(Protocol):
+    """One limit: :class:`~.gcra.Gcra` or :class:`~.sliding_window.SlidingWindow`."""
+
+    limit: float
+    per: float
+
+    @property
+    def largest(self) -> float:
+        """The largest cost that ever fits without debt."""
+
+    def resize(self, limit: float) -> None:
+        """Go on with another limit."""
+
+    def ready_at(self, now: float, cost: float) -> float:
+        """The first instant, from *now*, at which *cost* fits; it may forget what does not count at *now*."""
+
+    def take(self, now: float, cost: float) -> Any:
+        """Take *cost*; a mark to correct it by."""
+
+    def correct(self, mark: Any, change: float, now: float) -> None:
+        """What was taken at *mark* cost *change* more, or less if negative."""
+
+    def left(self, now: float) -> float:
+        """How much may be taken at *now*."""
+
+    def copy(self) -> Meter:
+        """Another meter in the same state."""
+
+
+class Waiter:
+    """A place in the queue.
+
+    Attributes:
+        costs: What it will take.
+        marks: What was taken for it once its turn has come; None while it waits.
+        turn: When its turn is, as far as is known now.
+        comes: When it will come again of its own accord.
+        wake: Called once, with no lock held, when it has something to look at before; False when nobody can
+            be woken.
+    """
+
+    __slots__ = ("comes", "costs", "marks", "turn", "wake")
+
+    def __init__(self, costs: Costs, turn: float) -> None:
+        self.costs: Costs = costs
+        self.marks: Marks | None = None
+        self.turn: float = turn
+        self.comes: float = turn
+        self.wake: Callable[[], bool] | None = None
+
+
+class RateGate:
+    """The meters and their queue.
+
+    Args:
+        meters: The limits, all of which hold.
+        queue: How many may wait, from 0.
+
+    >>> from resilient_ml.machines.gcra import Gcra
+    >>> gate = RateGate([Gcra(60, per=60.0, burst=1)], queue=10)
+    >>> gate.admit(0.0, (1,)) is None, gate.admit(0.0, (1,)) is None
+    (False, True)
+    >>> gate.turn_of(0.0, (1,))
+    1.0
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_lock",
+        "_made",
+        "_only",
+        "_raised",
+        "closed_until",
+        "meters",
+        "queue",
+        "waiters",
+    )
+
+    def __init__(self, meters: Sequence[Meter], queue: int) -> None:
+        self.meters: tuple[Meter, ...] = tuple(meters)
+        self.queue: int = queue
+        self.closed_until: float = float("-inf")
+        self.waiters: deque[Waiter] = deque()
+        self._made = tuple(meter.limit for meter in self.meters)
+        self._raised = [float("-inf")] * len(self.meters)
+        self._only = self.meters[0] if len(self.meters) == 1 else None
+        self._lock = threading.RLock()
+        survive_forks(self)
+
+    def admit(self, now: float, costs: Costs) -> Marks | None:
+        """Take *costs* at once; None, and nothing taken, where there is no room or others wait."""
+        with self._lock:
+            if self.waiters or now < self.closed_until:
+                return None
+            only = self._only
+            if only is not None:
+                cost = costs[0]
+                return None if only.ready_at(now, cost) > now else (only.take(now, cost),)
+            for meter, cost in zip(self.meters, costs, strict=True):
+                if meter.ready_at(now, cost) > now:
+                    return None
+            return self._take(self.meters, now, costs)
+
+    def turn_of(self, now: float, costs: Costs) -> float:
+        """When a call that came now would have its turn; exact if nothing changes until then."""
+        with self._lock:
+            return self._plan(now, costs)
+
+    def join(self, now: float, costs: Costs, latest: float) -> tuple[Waiter | None, float]:
+        """A place in the queue, and the instant of its turn; no place where that is after *latest*.
+
+        There is none either where *queue* wait already.
+        """
+        with self._lock:
+            turn = self._plan(now, costs)
+            if turn > latest or len(self.waiters) >= self.queue:
+                return None, turn
+            waiter = Waiter(costs, turn)
+            self.waiters.append(waiter)
+            return waiter, turn
+
+    def serve(self, waiter: Waiter, now: float, wake: Callable[[], bool]) -> float | None:
+        """Let in whoever's turn it is; when *waiter* is to come again, None once it has been let in."""
+        with self._lock:
+            waiter.wake = None  # it is awake
+            told = self._let_in(now)
+            if waiter.marks is None:
+                self._refresh(now)
+                waiter.wake = wake
+                waiter.comes = waiter.turn
+            comes = None if waiter.marks is not None else waiter.comes
+        self._tell(told, now)
+        return comes
+
+    def leave(self, waiter: Waiter, now: float) -> Marks | None:
+        """Leave the queue; what had been taken in the meantime, to be used or given back."""
+        with self._lock:
+            waiter.wake = None
+            marks, waiter.marks = waiter.marks, None
+            if marks is not None or waiter not in self.waiters:
+                return marks
+            self.waiters.remove(waiter)
+            told = self._let_in(now)
+        self._tell(told, now)
+        return None
+
+    def settle(self, marks: Marks, changes: Costs, now: float) -> None:
+        """What was taken cost *changes* more than was taken for it, or less where they are negative."""
+        with self._lock:
+            for meter, mark, change in zip(self.meters, marks, changes, strict=True):
+                if change:
+                    meter.correct(mark, change, now)
+            told = self._let_in(now)
+        self._tell(told, now)
+
+    def close(self, until: float) -> None:
+        """Let nobody in until the instant *until*."""
+        with self._lock:
+            self.closed_until = max(self.closed_until, until)
+
+    def hear(self, position: int, now: float, limit: float | None, spare: float) -> None:
+        """What the provider told of the meter at *position*: obeyed at once where that is less.
+
+        Where it is more, the limit goes back up to what it was made with by a tenth of that in each tenth of
+        a window. What was held back counts as taken, and so leaves with time.
+
+        Args:
+            position: Which meter.
+            now: The instant.
+            limit: The provider's limit, above 0, or None where nothing was told.
+            spare: How much the meter thought that it could give and the provider did not; from 0.
+        """
+        with self._lock:
+            meter, made = self.meters[position], self._made[position]
+            if limit is not None and limit < meter.limit:
+                meter.resize(limit)
+                self._raised[position] = now
+            elif limit is not None and meter.limit < made and now >= self._raised[position] + meter.per / 10:
+                meter.resize(min(limit, made, meter.limit + made / 10))
+                self._raised[position] = now
+            if spare > 0:
+                meter.take(now, spare)
+            told = self._let_in(now)
+        self._tell(told, now)
+
+    def left(self, now: float) -> Costs:
+        """How much may be taken of each meter at *now*; negative in debt."""
+        with self._lock:
+            return tuple(meter.left(now) for meter in self.meters)
+
+    def _plan(self, now: float, costs: Costs) -> float:
+        """The turn of *costs* behind all who wait; the waiters' own turns are brought up to date."""
+        meters = self._refresh(now)
+        begin = max([now, self.closed_until, *(waiter.turn for waiter in self.waiters)])
+        return self._ready(meters, begin, costs)
+
+    def _refresh(self, now: float) -> tuple[Meter, ...]:
+        """Bring the turns of all who wait up to date; the meters as they will be after the last."""
+        meters = tuple(meter.copy() for meter in self.meters)
+        turn = max(now, self.closed_until)
+        for waiter in self.waiters:
+            waiter.turn = turn = self._ready(meters, turn, waiter.costs)
+            self._take(meters, turn, waiter.costs)
+        return meters
+
+    @staticmethod
+    def _ready(meters: tuple[Meter, ...], now: float, costs: Costs) -> float:
+        return max(meter.ready_at(now, cost) for meter, cost in zip(meters, costs, strict=True))
+
+    @staticmethod
+    def _take(meters: tuple[Meter, ...], now: float, costs: Costs) -> Marks:
+        return tuple([meter.take(now, cost) for meter, cost in zip(meters, costs, strict=True)])
+
+    def _let_in(self, now: float) -> list[tuple[Waiter, Callable[[], bool]]]:
+        """Take for those whose turn it is; whom to wake: them, and the next where its turn came nearer."""
+        told = []
+        while self.waiters:
+            first = self.waiters[0]
+            turn = self._ready(self.meters, now, first.costs)
+            if now < self.closed_until - ROUNDING:
+                turn = max(turn, self.closed_until)
+            ready = turn <= now
+            if ready:
+                self.waiters.popleft()
+                first.marks = self._take(self.meters, now, first.costs)
+            if first.wake is not None and (ready or turn < first.comes - ROUNDING):
+                told.append((first, first.wake))
+                first.wake = None
+            if not ready:
+                break
+        return told
+
+    def _tell(self, told: list[tuple[Waiter, Callable[[], bool]]], now: float) -> None:
+        for waiter, wake in told:
+            if wake():
+                continue
+            # Its event loop is gone and will never ask: unless it has left with what was taken after all.
+            marks = self.leave(waiter, now)
+            if marks is not None:
+                self.settle(marks, tuple([-cost for cost in waiter.costs]), now)
+
+    def after_fork(self) -> None:
+        """Whoever waited is not in this process."""
+        self._lock = threading.RLock()
+        self.waiters = deque()

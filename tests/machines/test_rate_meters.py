@@ -1,0 +1,141 @@
+"""The meters: a bucket and a window, by tables and against what was really taken."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resilient_ml.machines.gcra import Gcra
+from resilient_ml.machines.sliding_window import SlidingWindow
+
+COMMON = settings(deadline=None, derandomize=True, database=None, max_examples=200)
+STEPS = st.lists(st.tuples(st.floats(0, 5), st.integers(1, 4)), max_size=60)
+
+
+def test_a_bucket_gives_its_burst_and_then_its_rate():
+    bucket = Gcra(60, per=60.0, burst=3)
+    for _ in range(3):
+        assert bucket.ready_at(10.0, 1) == 10.0
+        bucket.take(10.0, 1)
+    assert bucket.ready_at(10.0, 1) == 11.0
+    assert bucket.ready_at(10.0, 2) == 12.0
+    assert bucket.left(11.0) == 1.0
+    assert bucket.largest == 3
+
+
+def test_what_a_bucket_promised_is_free_at_that_instant():
+    bucket = Gcra(7, per=60.0, burst=2)
+    for _ in range(100):
+        ready = bucket.ready_at(0.3, 1)
+        assert bucket.ready_at(ready, 1) == ready
+        bucket.take(ready, 1)
+
+
+def test_more_than_the_burst_waits_for_a_full_bucket_and_leaves_it_in_debt():
+    bucket = Gcra(60, per=60.0, burst=2)
+    bucket.take(0.0, 1)
+    assert bucket.ready_at(0.0, 5) == 1.0
+    bucket.take(1.0, 5)
+    assert bucket.left(1.0) == -3
+    assert bucket.ready_at(1.0, 1) == 5.0
+
+
+def test_a_bucket_gives_back_what_was_not_used():
+    bucket = Gcra(60, per=60.0, burst=10)
+    mark = bucket.take(0.0, 10)
+    bucket.correct(mark, -6, 0.0)
+    assert bucket.left(0.0) == pytest.approx(6)
+    bucket.correct(mark, 2, 0.0)
+    assert bucket.left(0.0) == pytest.approx(4)
+
+
+def test_a_bucket_that_has_been_full_since_gives_nothing_back():
+    bucket = Gcra(60, per=60.0, burst=10)
+    mark = bucket.take(0.0, 10)
+    bucket.take(30.0, 10)
+    bucket.correct(mark, -10, 30.0)
+    assert bucket.left(30.0) == 0
+
+
+def test_a_bucket_of_another_size_goes_on():
+    bucket = Gcra(60, per=60.0, burst=30)
+    bucket.take(0.0, 1)
+    bucket.resize(30)
+    assert (bucket.limit, bucket.burst) == (30, 15)
+    assert bucket.copy().left(0.0) == bucket.left(0.0)
+
+
+@COMMON
+@given(STEPS, st.integers(4, 10))
+def test_a_bucket_never_gives_more_than_its_burst_and_its_rate(steps, burst):
+    bucket = Gcra(20, per=10.0, burst=burst)
+    now, taken = 0.0, []
+    for pause, cost in steps:
+        now += pause
+        if bucket.ready_at(now, cost) == now:
+            bucket.take(now, cost)
+            taken.append((now, cost))
+    for begin, _ in taken:
+        for end, _ in taken:
+            if begin <= end:
+                span = sum(cost for at, cost in taken if begin <= at <= end)
+                assert span <= burst + (end - begin) * 2 + 1e-6
+
+
+def test_a_window_forgets_after_its_length_and_a_slice_for_the_way():
+    window = SlidingWindow(2, per=10.0, slices=10)
+    window.take(0.0, 2)
+    assert window.ready_at(5.0, 1) == 12.0
+    assert window.ready_at(12.0, 2) == 12.0
+    assert window.left(12.0) == 2
+
+
+def test_a_window_frees_as_much_as_is_wanted():
+    window = SlidingWindow(4, per=10.0, slices=10)
+    for now in (0.0, 3.0, 6.0):
+        window.take(now, 1)
+    assert window.ready_at(6.0, 1) == 6.0
+    assert window.ready_at(6.0, 2) == 12.0
+    assert window.ready_at(6.0, 3) == 15.0
+    assert window.ready_at(6.0, 9) == 18.0
+
+
+def test_a_correction_counts_where_its_cost_does():
+    window = SlidingWindow(4, per=10.0, slices=10)
+    mark = window.take(0.0, 4)
+    window.correct(mark, -3, 5.0)
+    assert window.left(5.0) == 3
+    window.correct(mark, 6, 5.0)
+    assert window.left(5.0) == -3
+    window.correct(mark, 5, 12.0)
+    assert window.left(12.0) == 4
+    window.correct(mark, 5, 11.0)
+    assert window.left(12.0) == 4
+
+
+def test_a_clock_that_goes_back_forgets_nothing_early():
+    window = SlidingWindow(2, per=10.0, slices=10)
+    window.take(100.0, 1)
+    window.take(50.0, 1)
+    assert window.ready_at(50.0, 1) == 112.0
+    assert window.copy().ready_at(50.0, 1) == 112.0
+    window.resize(3)
+    assert window.ready_at(50.0, 1) == 50.0
+
+
+@COMMON
+@given(STEPS)
+def test_no_window_ever_holds_more_than_the_limit_and_memory_is_bounded(steps):
+    window = SlidingWindow(8, per=10.0, slices=10)
+    now, taken = 0.0, []
+    for pause, cost in steps:
+        now += pause
+        ready = window.ready_at(now, cost)
+        true = [(at, one) for at, one in taken if at > now - 12.0]
+        if ready == now:
+            window.take(now, cost)
+            taken.append((now, cost))
+        else:
+            assert sum(one for _, one in true) + cost > 8, "held back although it fits"
+            assert window.copy().ready_at(ready, cost) == ready
+        assert sum(one for at, one in taken if at > now - 11.0 + 1e-6) <= 8
+        assert len(window._held) <= 12

@@ -1,0 +1,343 @@
+"""RateLimiter in every colour: in turn, in time, settled for what was used, and told by the provider."""
+
+import anyio
+import pytest
+
+from resilient_ml import Bulkhead, Keyed, Pipeline, RateLimited, Stream, deadline, events
+from resilient_ml.policies.rate_limiter import RateLimiter
+
+from ..worlds import hang, items, slow
+
+
+class Answer:
+    def __init__(self, used=None, **headers):
+        self.usage = None if used is None else {"total_tokens": used}
+        self.headers = {name.replace("_", "-"): str(value) for name, value in headers.items()}
+
+
+class TooMany(Exception):
+    status_code = 429
+
+    def __init__(self, **headers):
+        self.headers = {name.replace("_", "-"): str(value) for name, value in headers.items()}
+
+
+def bucket(requests=None, **options):
+    return RateLimiter(requests, window="bucket", **options)
+
+
+def only_calls(world):
+    if world.streams:
+        pytest.skip("a stream has no answer of its own")
+
+
+def test_calls_beyond_the_limit_wait_for_their_turn(world):
+    model = world.model("cat")
+    safe = bucket(2, per=10.0)(model)
+    assert world.together(*[(safe,)] * 5) == ["cat"] * 5
+    assert model.starts == [0, 0, 5, 10, 15]
+
+
+def test_a_window_slides(world):
+    model = world.model("cat")
+    safe = RateLimiter(2, per=10.0)(model)
+    world.together(*[(safe,)] * 5)
+    assert model.starts == [0, 0, 10.2, 10.2, 20.4]
+
+
+def test_who_may_not_wait_is_told_when_to_come_again(world):
+    seen = []
+    safe = bucket(2, per=10.0, wait=False, name="llm", on_event=seen.append)(world.model("cat"))
+    assert [world.call(safe), world.call(safe)] == ["cat", "cat"]
+    refusal = world.failure(safe)
+    assert str(refusal) == (
+        "rate limiter 'llm' (2 requests in 10 s) has no room for 5 s, and that is longer than it may wait; "
+        "retry after that, raise wait= or queue=, or put a Fallback outside it"
+    )
+    assert (refusal.retry_after, refusal.policy) == (5, "llm")
+    assert [type(event) for event in seen] == [events.CallRejected]
+    world.clock.advance(5)
+    assert world.call(safe) == "cat"
+
+
+def test_a_turn_after_the_deadline_is_refused_at_once(world):
+    model = world.model("cat")
+    safe = bucket(1, per=10.0)(model)
+    world.call(safe)
+    began = world.clock.now()
+    with deadline(9):
+        assert world.failure(safe).retry_after == 10
+    assert world.clock.now() == began
+    assert len(model.starts) == 1
+
+
+def test_a_wait_has_a_limit_of_its_own(world):
+    safe = bucket(1, per=10.0, wait=15)(world.model("cat"))
+    ends = world.together((safe,), (safe,), (safe,))
+    assert [type(end) for end in ends] == [str, str, RateLimited]
+    assert ends[2].retry_after == 20
+
+
+def test_a_full_queue_refuses(world):
+    safe = bucket(1, per=10.0, queue=1)(world.model("cat"))
+    ends = world.together((safe,), (safe,), (safe,))
+    assert [type(end) for end in ends] == [str, str, RateLimited]
+    assert "1 calls wait already" in str(ends[2])
+
+
+def test_who_is_cancelled_while_waiting_leaves_no_trace(async_world):
+    limiter = bucket(1, per=10.0)
+    model = async_world.model("cat")
+    safe = limiter(model)
+
+    async def scenario():
+        await async_world.use(safe, {})
+        async with anyio.create_task_group() as group:
+            with anyio.move_on_after(1):
+                group.start_soon(async_world.use, safe, {})
+                await async_world.use(safe, {})
+
+    async_world.run(scenario)
+    assert model.starts == [0, 10]
+    assert limiter.waiting == 0
+
+
+def test_who_leaves_lets_those_behind_move_up(async_world):
+    model = async_world.model("cat")
+    safe = RateLimiter(tokens=10, per=10.0, window="bucket", input_tokens=lambda n: n, output_tokens=0)(model)
+
+    async def leave():
+        with anyio.move_on_after(1):
+            await async_world.use(safe, 9, {})
+
+    async def scenario():
+        await async_world.use(safe, 10, {})
+        async with anyio.create_task_group() as group:
+            group.start_soon(leave)
+            await anyio.sleep(0.5)
+            group.start_soon(async_world.use, safe, 3, {})
+
+    async_world.run(scenario)
+    assert model.starts == [0, 3]
+
+
+def test_a_late_debt_moves_a_turn_past_the_deadline(async_world):
+    only_calls(async_world)
+    limiter = RateLimiter(tokens=10, per=10.0, window="bucket", output_tokens=lambda n: n)
+    safe = limiter(async_world.model(slow(1, Answer(30)), Answer(1)))
+    ends = []
+
+    async def late():
+        with deadline(5):
+            try:
+                await async_world.use(safe, 4, {})
+            except RateLimited as error:
+                ends.append(error.retry_after)
+
+    async def scenario():
+        async with anyio.create_task_group() as group:
+            group.start_soon(async_world.use, safe, 10, {})
+            await anyio.sleep(0.5)
+            group.start_soon(late)
+
+    async_world.run(scenario)
+    assert ends == [pytest.approx(20, abs=1)]
+
+
+def test_tokens_are_settled_for_what_was_used(world):
+    only_calls(world)
+    limiter = RateLimiter(10, tokens=100, input_tokens=lambda: 10, output_tokens=50)
+    safe = limiter(world.model(Answer(25), {"usage": {"prompt_tokens": 3, "completion_tokens": 4}}, Answer()))
+    world.call(safe)
+    assert limiter.left == {"requests": 9, "tokens": 75}
+    world.call(safe)
+    assert limiter.left == {"requests": 8, "tokens": 68}
+    world.call(safe)
+    assert limiter.left == {"requests": 7, "tokens": 8}
+    assert not limiter.forgettable()
+    world.clock.advance(62)
+    assert limiter.forgettable()
+
+
+def test_a_debt_is_waited_off(world):
+    only_calls(world)
+    limiter = RateLimiter(tokens=60, window="bucket", output_tokens=10)
+    model = world.model(Answer(90), Answer(5))
+    safe = limiter(model)
+    world.call(safe)
+    assert limiter.left == {"tokens": -30}
+    world.call(safe)
+    assert model.starts == [0, 40]
+
+
+def test_what_never_reached_the_model_is_given_back(world):
+    limiter = RateLimiter(10, tokens=100, output_tokens=50)
+    inside = Bulkhead(1)
+    safe = Pipeline(limiter, inside)(world.model(slow(1, "cat"), ConnectionRefusedError()))
+    world.together((safe,), (safe,))
+    assert limiter.left == {"requests": 9, "tokens": 50}
+    world.failure(safe)
+    assert limiter.left == {"requests": 9, "tokens": 50}
+
+
+def test_a_failure_after_it_was_sent_keeps_the_estimate(world):
+    limiter = RateLimiter(10, tokens=100, output_tokens=50)
+    world.failure(limiter(world.model(ConnectionResetError())))
+    assert limiter.left == {"requests": 9, "tokens": 50}
+
+
+def test_an_interrupt_keeps_the_estimate(plain_world):
+    limiter = RateLimiter(10, tokens=100, output_tokens=50)
+    with pytest.raises(KeyboardInterrupt):
+        plain_world.call(limiter(plain_world.model(KeyboardInterrupt())))
+    assert limiter.left == {"requests": 9, "tokens": 50}
+
+
+def test_a_stream_settles_for_the_items_it_has_emitted(stream_world):
+    limiter = RateLimiter(tokens=100, input_tokens=lambda: 5, output_tokens=50, item_tokens=2)
+    stream_world.call(limiter(stream_world.model(items("to", "ken"))))
+    assert limiter.left == {"tokens": 91}
+    stream_world.read(limiter(stream_world.model(items("a", "b", "c"))), most=1)
+    assert limiter.left == {"tokens": 84}
+
+
+def test_a_stream_settles_for_what_its_last_item_tells(stream_world):
+    limiter = RateLimiter(tokens=100, output_tokens=50)
+    safe = Pipeline(limiter, Stream(keep=10))(stream_world.model(items("a", Answer(7))))
+    stream_world.call(safe)
+    assert limiter.left == {"tokens": 93}
+
+
+def test_what_is_used_is_learned(world):
+    only_calls(world)
+    limiter = RateLimiter(tokens=10_000, per=10.0)
+    safe = limiter(world.model(Answer(100)))
+    for _ in range(20):
+        world.call(safe)
+    call = type("Call", (), {"args": (), "kwargs": {}})()
+    assert 100 <= limiter._costs(call)[0][0] <= 110
+    call.kwargs = {"max_tokens": 30}
+    assert limiter._costs(call)[0][0] == 30
+
+
+@pytest.mark.parametrize(("kwargs", "expected"), [({}, 500), ({"max_tokens": 30}, 30)])
+def test_before_anything_is_learned_the_most_or_a_part_of_the_limit_is_reserved(kwargs, expected):
+    call = type("Call", (), {"args": (), "kwargs": kwargs})()
+    assert RateLimiter(tokens=10_000)._costs(call)[0] == (expected,)
+
+
+def test_an_oversize_call_is_refused_with_the_remedy(world):
+    safe = RateLimiter(tokens=100, output_tokens=101, name="llm")(world.model("cat"))
+    refusal = world.failure(safe)
+    assert refusal.retry_after is None
+    assert str(refusal) == (
+        "rate limiter 'llm' cannot ever let through a call of 101 tokens, as 100 is the most at once; "
+        "send less at a time, raise the limit, or pass oversize='drain'"
+    )
+
+
+def test_an_oversize_call_may_take_everything(world):
+    limiter = RateLimiter(
+        tokens=60, window="bucket", input_tokens=lambda n: n, output_tokens=0, oversize="drain"
+    )
+    model = world.model("cat")
+    safe = limiter(model)
+    world.together((safe, 20), (safe, 90), (safe, 10))
+    assert model.starts == [0, 20, 60 + 0]
+
+
+def test_a_429_closes_it_until_the_time_it_names(world):
+    seen = []
+    limiter = RateLimiter(10, tokens=100, output_tokens=50, on_event=seen.append)
+    model = world.model(TooMany(retry_after=7), "cat")
+    safe = limiter(model)
+    assert isinstance(world.failure(safe), TooMany)
+    assert limiter.left == {"requests": 9, "tokens": 100}
+    assert not limiter.forgettable()
+    assert [event.seconds for event in seen if isinstance(event, events.RateClosed)] == [7]
+    world.call(safe)
+    assert model.starts == [0, 7]
+
+
+@pytest.mark.parametrize(("headers", "opens"), [({}, 3), ({"retry_after": 1e9}, 600)])
+def test_a_429_that_says_nothing_or_too_much(world, headers, opens):
+    model = world.model(TooMany(**headers), "cat")
+    safe = RateLimiter(10)(model)
+    world.failure(safe)
+    world.call(safe)
+    assert model.starts == [0, opens]
+
+
+def test_a_429_may_be_ignored(world):
+    model = world.model(TooMany(), "cat")
+    safe = RateLimiter(10, feedback=False)(model)
+    world.failure(safe)
+    world.call(safe)
+    assert model.starts == [0, 0]
+
+
+def test_headers_tighten_at_once(world):
+    only_calls(world)
+    limiter = RateLimiter(100, tokens=1000, output_tokens=0)
+    safe = limiter(
+        world.model(
+            Answer(0, anthropic_ratelimit_requests_limit=50),
+            Answer(0, x_ratelimit_remaining_requests=20, x_ratelimit_remaining_tokens=990),
+            Answer(0, x_ratelimit_remaining_requests=90),
+        )
+    )
+    world.call(safe)
+    assert limiter.left == {"requests": 49, "tokens": 1000}
+    world.call(safe)
+    assert limiter.left == {"requests": 20, "tokens": 990}
+    world.call(safe)
+    assert limiter.left["requests"] == 19
+    assert not limiter.forgettable()
+
+
+def test_a_limit_per_tenant(world):
+    keyed = Keyed(lambda: bucket(1, per=10.0, wait=False), key=lambda tenant: tenant, max_keys=2)
+    safe = keyed(world.model("cat"))
+    assert [world.call(safe, "a"), world.call(safe, "b")] == ["cat", "cat"]
+    assert isinstance(world.failure(safe, "a"), RateLimited)
+
+
+def test_a_hang_holds_nobody_up(async_world):
+    limiter = bucket(1, per=10.0)
+    hung, well = limiter(async_world.model(hang())), limiter(async_world.model("cat"))
+
+    async def scenario():
+        async with anyio.create_task_group() as group:
+            group.start_soon(async_world.use, hung, {})
+            await anyio.sleep(1)
+            assert await async_world.use(well, {}) == "cat"
+            group.cancel_scope.cancel()
+
+    async_world.run(scenario)
+
+
+def test_it_shows_its_numbers():
+    assert repr(RateLimiter(600, tokens=9e4)) == "RateLimiter(600 requests and 90000 tokens in 60 s, sliding)"
+    assert bucket(10, burst=0.5)._gate.meters[0].largest == 5
+
+
+@pytest.mark.parametrize("what", ["input_tokens", "output_tokens"])
+def test_a_count_of_tokens_must_be_a_number(world, what):
+    safe = RateLimiter(tokens=10, **{what: lambda: "many"})(world.model("cat"))
+    with pytest.raises(TypeError, match=f"{what} must return a number from 0, got 'many'"):
+        world.call(safe)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({}, TypeError, "needs requests= or tokens="),
+        ({"requests": 0}, ValueError, "requests must be at least 1, got 0; pass what the provider allows"),
+        ({"requests": 1, "window": "fixed"}, ValueError, "window must be 'sliding' or 'bucket', got 'fixed'"),
+        ({"requests": 1, "wait": 0}, ValueError, "wait must be above 0, got 0; pass False to refuse at once"),
+        ({"requests": 1, "margin": 0.5}, ValueError, "margin must be at least 1, got 0.5"),
+    ],
+)
+def test_bad_options_are_refused_with_the_remedy(options, kind, message):
+    with pytest.raises(kind, match=message):
+        RateLimiter(**options)
