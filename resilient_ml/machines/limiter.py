@@ -36,13 +36,12 @@ class LimiterMachine:
     1
     """
 
-    __slots__ = ("__weakref__", "_algorithm", "_forked_at", "_learning", "_lock", "generation", "inside")
+    __slots__ = ("__weakref__", "_algorithm", "_forked_at", "_lock", "generation", "inside")
 
     def __init__(self, algorithm: LimitAlgorithm) -> None:
         self._algorithm = algorithm
         self._lock = threading.RLock()
         self._forked_at = 0
-        self._learning = False
         self.generation = 0
         self.inside = 0.0
         survive_forks(self)
@@ -68,7 +67,7 @@ class LimiterMachine:
         """
         algorithm = self._algorithm
         with self._lock:
-            if now >= algorithm.due and not self._learning:
+            if now >= algorithm.due:
                 algorithm.tick(now)
             inside = self.inside + cost
             if inside > int(algorithm.limit) and self.inside > 0:
@@ -121,16 +120,11 @@ class LimiterMachine:
         if outcome == IGNORE or trip.generation != self.generation:
             return
         took = now - trip.at if seconds is None else seconds
-        # A clock that jumped, or a latency that is no number, teaches nothing; nor does a call from a signal
-        # handler that came in the middle of a lesson.
-        if 0 <= took < math.inf and -math.inf < now < math.inf and not self._learning:
+        # A clock that jumped, or a latency that is no number, teaches nothing.
+        if 0 <= took < math.inf and -math.inf < now < math.inf:
             trip.seconds = took
             trip.inside = self.inside
-            self._learning = True
-            try:
-                self._algorithm.learn(now, trip)
-            finally:
-                self._learning = False
+            self._algorithm.learn(now, trip)
 
     def _leave(self, trip: Trip) -> None:
         if trip.back:

@@ -122,7 +122,6 @@ class WaitingLimit(LimitAlgorithm):
     30.0
     """
 
-    AGE = 50.0
     KEPT: ClassVar[tuple[str, ...]] = ("limit", "floor", "used")
 
     def __init__(
@@ -187,14 +186,13 @@ class WaitingLimit(LimitAlgorithm):
         tail = ordered[count * 9 // 10]
         # A round in which some calls had a cost compares all by what one unit took.
         pace = sorted(self._paces)[len(self._paces) // 2] if self._paces else median
-        pace = max(pace, 1e-9)  # a clock may be too coarse to see how long a call took
         dropped = self._drops / count
         busy = math.fsum(ordered)
         # Idle time does not age what is known.
         elapsed = max(min(now - self._begin, busy), 1e-9)
         full = self._most >= math.floor(self.limit)
         self._learn_floor(pace, count, full=full)
-        self.used = max(self._most, self.used * math.exp(-elapsed / max(self.AGE * self.floor, 1e-9)))
+        self.used = max(self._most, self.used * math.exp(-elapsed / max(50 * self.floor, 1e-9)))
         waiting = pace / self.floor
         excess = self._excess(median, tail, dropped, waiting)
         if self._excused:
@@ -218,12 +216,14 @@ class WaitingLimit(LimitAlgorithm):
 
     def _excess(self, median: float, tail: float, dropped: float, waiting: float) -> float:
         """How far the round is above the worst of what overload means; 1 is just not."""
-        excess = waiting / CROWDED
+        excess = 0.0
         if self.deadline is not None:
             reach = REACH * self.deadline
-            excess = max(excess, median / reach, tail / reach if waiting >= WAITING else 0.0)
-        if dropped > DROPPED and waiting > WAITING:
-            excess = max(excess, 1 + dropped)
+            excess = (tail if waiting >= WAITING else median) / reach
+        if waiting >= WAITING:
+            excess = max(excess, waiting / CROWDED)
+            if dropped > DROPPED:
+                excess = max(excess, 1 + dropped)
         return excess
 
     def _next(self, excess: float, dropped: float, waiting: float) -> float:
