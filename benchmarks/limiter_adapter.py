@@ -5,10 +5,17 @@ classics. A permit is held until the work has really ended (``hold_zombies``).
 """
 
 from collections.abc import Callable
+from random import Random
 
 from resilient_ml.machines.limiter import LimiterMachine
+from resilient_ml.machines.limits.aimd import AIMDLimit
+from resilient_ml.machines.limits.envoy import EnvoyLimit
+from resilient_ml.machines.limits.failsafe import FailsafeLimit
+from resilient_ml.machines.limits.gradient import Gradient2Limit, GradientLimit
 from resilient_ml.machines.limits.protocol import LimitAlgorithm, Trip
+from resilient_ml.machines.limits.vegas import VegasLimit
 from resilient_ml.machines.limits.waiting import WaitingLimit
+from resilient_ml.machines.limits.windowed import WindowedLimit
 
 
 class Adapter:
@@ -39,3 +46,16 @@ make.wants_slo = True
 
 def relative() -> Adapter:
     return Adapter(WaitingLimit())
+
+
+def classic(algorithm: Callable[[], LimitAlgorithm]) -> Callable[[], Adapter]:
+    return lambda: Adapter(algorithm())
+
+
+aimd = classic(AIMDLimit)
+vegas = classic(lambda: VegasLimit(Random(3).random))
+vegas_windowed = classic(lambda: WindowedLimit(VegasLimit(Random(3).random)))
+gradient = classic(lambda: GradientLimit(Random(3).random))
+gradient2 = classic(lambda: WindowedLimit(Gradient2Limit()))
+envoy = classic(lambda: EnvoyLimit(Random(5).random))
+failsafe = classic(FailsafeLimit)
