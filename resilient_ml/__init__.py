@@ -40,9 +40,12 @@ from .machines.breaker_rules import State
 from .machines.gaps import AdaptiveGap
 from .machines.queue_rules import Queue
 from .machines.retry_budget import RetryBudget
+from .machines.tinylfu import CacheStatistics
 from .policies.adaptive_limiter import AdaptiveLimiter
 from .policies.bulkhead import Bulkhead
+from .policies.cache import Cache
 from .policies.circuit_breaker import CircuitBreaker
+from .policies.coalesce import Coalesce
 from .policies.fallback import Fallback
 from .policies.hedge import Hedge
 from .policies.keyed import Keyed
@@ -59,9 +62,12 @@ __all__ = [
     "BudgetExhausted",
     "Bulkhead",
     "BulkheadFull",
+    "Cache",
+    "CacheStatistics",
     "Call",
     "CircuitBreaker",
     "CircuitOpen",
+    "Coalesce",
     "Colour",
     "ConstantBackoff",
     "DeadlineExceeded",

@@ -118,12 +118,18 @@ class Runtime(Protocol):
     def run(self, policy: Policy, proceed: Proceed[T], call: Call) -> Awaitable[T]:
         """Run another policy's body around *proceed*."""
 
+    def relay(self, item: Any, call: Call) -> Awaitable[None]:
+        """Pass *item* on as one of many, where the call is a stream."""
+
+    def who(self) -> object:
+        """What runs the body: the number of a thread, or a task."""
+
     def spawn(self, step: Callable[[Call], Any], call: Call) -> Rival:
         """Start *step* with a call of its own, on a worker thread or in a task. Not for streams."""
 
 
 # Under a name of its own, as the kinds of call that stream or record have slots where this has constants.
-_SLOTS = ("args", "attempt", "deadline", "fn", "kwargs", "limit", "orphans", "threads")
+_SLOTS = ("args", "attempt", "deadline", "degraded", "fn", "kwargs", "limit", "orphans", "threads")
 
 
 class Call:
@@ -139,6 +145,8 @@ class Call:
         attempt: Which attempt this is, from 1.
         emitted: How many items of a stream have been passed on, in all attempts.
         orphans: Jobs of this call that were abandoned and still run.
+        degraded: Set where a fallback or a stale value answered; not there at all otherwise, so that it costs
+            other calls nothing: ``getattr(call, "degraded", False)``.
         record: Where attempts are written down, or None when nobody asked.
         outlet: Where a stream's items leave the pipeline; set for streams alone.
         tape: What is known of a stream over all its attempts; None where nobody needs it.
@@ -157,6 +165,7 @@ class Call:
     threads: Limit | None
     attempt: int
     orphans: tuple[Job, ...]
+    degraded: bool
 
     # On the class, so that they cost a call nothing; the kinds of call that use one have a slot for it.
     runtime: Runtime

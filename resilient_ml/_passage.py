@@ -104,6 +104,12 @@ class Tape:
             else:
                 self.kept.append(item)
 
+    def passed_before(self) -> None:
+        """The item that was put down last had been passed on before, and was not again."""
+        self.delivered -= 1
+        if self.kept:
+            self.kept.pop()
+
     def reset(self, attempt: int) -> Reset:
         """What tells the reader that *attempt* begins anew."""
         return Reset(self.delivered, attempt)

@@ -27,9 +27,11 @@ __all__ = [
     "HedgeStarted",
     "HedgeWon",
     "Listener",
+    "NotStored",
     "RateClosed",
     "RetryScheduled",
     "RetryStopped",
+    "StaleServed",
     "Subscription",
     "TimedOut",
     "log_to",
@@ -156,6 +158,24 @@ class BudgetSoftLimit(Event):
 
     spent: float
     limit: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaleServed(Event):
+    """A cached answer was served *age* seconds after its time, because of *reason*.
+
+    The reason is ``refreshing`` while a new one is fetched, or the kind of the failure.
+    """
+
+    reason: str
+    age: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotStored(Event):
+    """An answer was served and not put into the cache, because of *reason*."""
+
+    reason: str
 
 
 Listener = Callable[[Any], object]

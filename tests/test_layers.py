@@ -62,6 +62,10 @@ CORE = (
     "_passage",
     "_race",
     "_stream_rules",
+    "_content",
+    "_keeping",
+    "_late",
+    "_scopes",
 )
 # The empty name is the package itself, as in `from . import Retry`.
 PRODUCT = ("", *GROUND, *CORE, "stats", "machines", "policies", "_drivers", "_pipeline", "_order", "__init__")
@@ -100,6 +104,8 @@ ALSO_GUARDED = {
     "_ambient": {"time"},  # the clock outside of any call
     "policies._marks": {"os"},  # a mark says which process made it
     "_drivers.blocking": {"time", "threading"},  # waits by blocking a thread
+    "_content": {"datetime"},  # reads dates that are arguments
+    "_scopes": {"threading"},  # its table has a lock
     "_drivers.workers": {"threading"},  # the threads that may be left behind
     "_drivers.streams": {"time"},  # binds the clock of its calls
     "_drivers.async_streams": {"time", "asyncio"},  # tells its own cancellation from others
@@ -305,12 +311,15 @@ def test_every_policy_has_one_body_and_nothing_else_of_it_is_async() -> None:
     assert {name.rpartition(".")[2] for name in BODIES} == {
         "AdaptiveLimiter",
         "Bulkhead",
+        "Cache",
         "CircuitBreaker",
+        "Coalesce",
         "Fallback",
         "Hedge",
         "Keyed",
         "RateLimiter",
         "Retry",
+        "StreamVisits",
         "Throttle",
         "Timeout",
     }

@@ -226,6 +226,12 @@ class AsyncStreamRuntime(Suspending):
         """Emit *value* as a single item."""
         await emit_whole(call, value)
 
+    async def relay(self, item: Any, call: Call) -> None:
+        """Emit *item*; what the reader sends back is nobody's."""
+        if call.tape is not None:
+            call.tape.passed(item)
+        await emit(call, item)
+
 
 AsyncStreamCall = call_type("AsyncStreamCall", AsyncStreamRuntime(), time.monotonic, STREAM_SLOTS)
 

@@ -132,6 +132,13 @@ class Blocking:
             return complete(bind_suspending(policy, as_coroutine(proceed))(call), policy.name)
         return step(call)
 
+    def relay(self, item: Any, call: Call) -> None:
+        """A plain call has no items."""
+
+    def who(self) -> object:
+        """The number of this thread."""
+        return threading.get_ident()
+
     def spawn(self, step: Step, call: Call) -> ThreadRival:
         """Start *step* on a worker thread."""
         return ThreadRival(start(step, (call,), {}, call.deadline), call)
@@ -165,6 +172,13 @@ class BlockingCoroutines:
     async def run(self, policy: Policy, proceed: Step, call: Call) -> Any:
         """Run *policy*'s body around *proceed*."""
         return await bind_suspending(policy, proceed, copied=False)(call)
+
+    async def relay(self, item: Any, call: Call) -> None:
+        """A plain call has no items."""
+
+    def who(self) -> object:
+        """The number of this thread."""
+        return threading.get_ident()
 
     def spawn(self, step: Step, call: Call) -> ThreadRival:
         """Start *step* on a worker thread, where it is run to its end."""

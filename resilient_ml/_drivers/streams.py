@@ -36,18 +36,23 @@ _NONE: dict[str, Any] = {}
 class Outlet:
     """Where items leave the pipeline, and what the consumer sends comes in, its leaving included."""
 
-    __slots__ = ("closing", "item", "sent")
+    __slots__ = ("closing", "item", "sent", "tap")
 
     def __init__(self) -> None:
         self.closing = False
         self.item: Any = None
         self.sent: Any = None
+        self.tap: Callable[[Any], bool] | None = None
+        """Looks at each item that is about to be passed on, and says whether to."""
 
 
 @types.coroutine
 def emit(call: Call, item: Any) -> Generator[Outlet, None, Any]:
     """Pass *item* on to the consumer; returns what it sends back."""
     outlet: Outlet = call.outlet
+    tap = outlet.tap
+    if tap is not None and not tap(item):
+        return None
     outlet.item = item
     call.emitted += 1
     yield outlet
@@ -205,6 +210,12 @@ class StreamRuntime(BlockingCoroutines):
     async def serve(self, value: Any, call: Call) -> None:
         """Emit *value* as a single item."""
         await emit_whole(call, value)
+
+    async def relay(self, item: Any, call: Call) -> None:
+        """Emit *item*; what the reader sends back is nobody's."""
+        if call.tape is not None:
+            call.tape.passed(item)
+        await emit(call, item)
 
 
 StreamCall = call_type("StreamCall", StreamRuntime(), time.monotonic, STREAM_SLOTS)

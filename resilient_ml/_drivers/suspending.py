@@ -198,6 +198,12 @@ class TrioFlag:
         return self._event.is_set()
 
 
+def _trio_task() -> object:
+    import trio
+
+    return trio.lowlevel.current_task()
+
+
 class Suspending:
     """Waits by suspending the task."""
 
@@ -228,6 +234,13 @@ class Suspending:
     async def run(self, policy: Policy, proceed: Step, call: Call) -> Any:
         """Run *policy*'s body around *proceed*."""
         return await bind_suspending(policy, proceed, copied=False)(call)
+
+    async def relay(self, item: Any, call: Call) -> None:
+        """A call has no items."""
+
+    def who(self) -> object:
+        """This task."""
+        return running_task() or _trio_task()
 
     def spawn(self, step: Step, call: Call) -> TaskRival | TrioRival:
         """Start *step* in a task of its own."""

@@ -157,6 +157,7 @@ class Fallback(Policy):
             chain.end()  # the errors hold this frame: without this, both would wait for the garbage collector
 
     def _served(self, step: _Step, kind: Kind, call: Call, result: T) -> T:
+        call.degraded = True
         if call.record is not None:
             call.record.served_by = step.name
             call.record.degraded = True

@@ -261,6 +261,8 @@ class _Bout:
             self._failed(error)
             return False
         self._hedge._learn(call, self._began, late=self._late)
+        if getattr(rival.call, "degraded", False):
+            call.degraded = True
         name = self._hedges.get(rival)
         if name is not None:
             self._hedge.emit(HedgeWon, call.now(), target=name, seconds=call.now() - self._began)

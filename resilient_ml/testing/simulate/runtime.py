@@ -82,6 +82,13 @@ class Simulated:
         """Run *policy*'s body around *proceed*."""
         return await bind_suspending(policy, proceed, copied=False)(call)
 
+    async def relay(self, item: Any, call: Call) -> None:
+        """A call has no items."""
+
+    def who(self) -> object:
+        """Nobody in particular; what a request is inside of is in its context."""
+        return object()
+
     def spawn(self, step: Step, call: Call) -> SimulatedRival:
         """Start *step* in a task of its own."""
         return SimulatedRival(step, call, stops=self._stops)

@@ -1,12 +1,16 @@
 """The library's own policies keep every promise that it asks of others."""
 
+import itertools
+
 import pytest
 
 from resilient_ml import (
     AdaptiveGap,
     AdaptiveLimiter,
     Bulkhead,
+    Cache,
     CircuitBreaker,
+    Coalesce,
     ConstantBackoff,
     Fallback,
     Hedge,
@@ -37,6 +41,14 @@ def two(*args, **kwargs):
     return 2
 
 
+_numbers = itertools.count()
+
+
+def another_key(*args, **kwargs):
+    """A key of its own for each call, as what these promises are checked with has no content."""
+    return next(_numbers)
+
+
 POLICIES = {
     "nothing": Policy,
     "retry": lambda: Retry(2, backoff=AT_ONCE),
@@ -60,6 +72,12 @@ POLICIES = {
     "fallback": lambda: Fallback("popular"),
     "fallback that waits": lambda: Fallback("popular", when_all_out="wait"),
     "keyed": lambda: Keyed(seats, key=tenant),
+    "coalesce": lambda: Coalesce(key=another_key),
+    "cache": lambda: Cache(2000, key=another_key),
+    "cache that shares nothing": lambda: Cache(2000, key=another_key, coalesce=False, ttl=60),
+    "cache around all": lambda: Pipeline(
+        Cache(2000, key=another_key), Retry(2, backoff=AT_ONCE), Bulkhead(4, queue=4), Timeout(60)
+    ),
     "everything": lambda: Pipeline(
         Fallback("popular"),
         Retry(2, backoff=AT_ONCE),
