@@ -14,6 +14,7 @@ from _harness import Adapter
 
 from resilient_ml import (
     Bulkhead,
+    Cache,
     CircuitBreaker,
     CircuitOpen,
     ConstantBackoff,
@@ -21,6 +22,7 @@ from resilient_ml import (
     Fallback,
     Keyed,
     Pipeline,
+    RateLimiter,
     Rejected,
     Retry,
     RetryBudget,
@@ -118,6 +120,18 @@ class ResilientML(Adapter):
         return Fallback(value)(fn)
 
     afallback = fallback
+
+    def cache(self, fn: Function, size: int, ttl: float) -> Function:
+        """By the content of the arguments; *size* is a number of answers, ours is in bytes."""
+        return Cache(size * 1024, ttl=ttl)(fn)
+
+    acache = cache
+
+    def rate(self, fn: Function, calls: int, per: float) -> Function:
+        """*calls* in any *per* seconds; one more is refused."""
+        return RateLimiter(calls, per=per, wait=False)(fn)
+
+    arate = rate
 
     def per_key_state(self) -> Function:
         """A breaker for each key."""

@@ -49,6 +49,7 @@ from .policies.coalesce import Coalesce
 from .policies.fallback import Fallback
 from .policies.hedge import Hedge
 from .policies.keyed import Keyed
+from .policies.rate_limiter import RateLimiter
 from .policies.retry import Retry
 from .policies.stream import Stream
 from .policies.throttle import Throttle
@@ -85,6 +86,7 @@ __all__ = [
     "Proceed",
     "Queue",
     "RateLimited",
+    "RateLimiter",
     "Rejected",
     "Reset",
     "ResilienceError",
