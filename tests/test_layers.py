@@ -310,6 +310,7 @@ def within(node: ast.AST, *kinds: type[ast.AST]) -> list[ast.AST]:
 def test_every_policy_has_one_body_and_nothing_else_of_it_is_async() -> None:
     assert {name.rpartition(".")[2] for name in BODIES} == {
         "AdaptiveLimiter",
+        "Budget",
         "Bulkhead",
         "Cache",
         "CircuitBreaker",

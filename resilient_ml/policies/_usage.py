@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .. import _checks
 from .._call import Call
 from .._classifier import MAX_LINKS, read
 
@@ -69,3 +70,11 @@ def told_by(call: Call, result: object, usage: Callable[[Any], Any]) -> float | 
     if told is None and call.tape is not None and call.tape.kept:
         told = amount(usage(call.tape.kept[-1]))
     return told
+
+
+def said(name: str, value: object) -> float:
+    """What the user's function *name* has returned, which must be a number from 0."""
+    number = amount(value)
+    if number is None:
+        raise TypeError(f"{name} must return a number from 0, got {_checks.shown(value)}; return 0 for none")
+    return number

@@ -19,7 +19,7 @@ from ..machines.sliding_window import SlidingWindow
 from ..machines.usage_estimate import UsageEstimate
 from ..rate_headers import allowances_of
 from ..retry_after import retry_after_of
-from ._usage import amount, most_output, never_sent, tokens_used, told_by
+from ._usage import most_output, never_sent, said, tokens_used, told_by
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ _SILENT = frozenset({str, bytes, int, float, bool, type(None), tuple, list})
 _BEFORE_KNOWN = 20
 """Before anything is learned, a call is reserved one part in so many of the limit."""
 _UNTOLD = 20
-"""A provider that refuses and does not say for how long is left alone for one part in so many of the window."""
+"""A provider that refuses and does not say for how long is left alone for one part in so many of a window."""
 _LONGEST = 10
 """So many windows are the longest that a provider is left alone, whatever it asks."""
 
@@ -233,10 +233,10 @@ class RateLimiter(Policy):
         """What a call is expected to cost, and how many of its tokens are its input."""
         tokens_in = 0.0
         if self._input is not None:
-            tokens_in = _said("input_tokens", self._input(*call.args, **call.kwargs))
+            tokens_in = said("input_tokens", self._input(*call.args, **call.kwargs))
         output = self._output
         if callable(output):
-            tokens_out = _said("output_tokens", output(*call.args, **call.kwargs))
+            tokens_out = said("output_tokens", output(*call.args, **call.kwargs))
         elif output is not None:
             tokens_out = output
         else:
@@ -371,10 +371,3 @@ class RateLimiter(Policy):
     def describe(self) -> str:
         """Its numbers in one line."""
         return f"RateLimiter({self._numbers()}, {self._window})"
-
-
-def _said(name: str, value: object) -> float:
-    number = amount(value)
-    if number is None:
-        raise TypeError(f"{name} must return a number from 0, got {_checks.shown(value)}; return 0 for none")
-    return number
