@@ -42,6 +42,7 @@ from .machines.queue_rules import Queue
 from .machines.retry_budget import RetryBudget
 from .machines.tinylfu import CacheStatistics
 from .policies.adaptive_limiter import AdaptiveLimiter
+from .policies.budget import Budget
 from .policies.bulkhead import Bulkhead
 from .policies.cache import Cache
 from .policies.circuit_breaker import CircuitBreaker
@@ -60,6 +61,7 @@ __all__ = [
     "AdaptiveLimiter",
     "Attempt",
     "Backoff",
+    "Budget",
     "BudgetExhausted",
     "Bulkhead",
     "BulkheadFull",

@@ -2,12 +2,14 @@
 
 from resilient_ml import (
     AdaptiveLimiter,
+    Budget,
     Bulkhead,
     CircuitBreaker,
     ConstantBackoff,
     Fallback,
     Keyed,
     Pipeline,
+    RateLimiter,
     Retry,
     Throttle,
     Timeout,
@@ -26,6 +28,8 @@ def every_policy():
         "bulkhead": lambda: Bulkhead(4, queue=4),
         "limiter": lambda: AdaptiveLimiter(queue=4),
         "throttle": Throttle,
+        "rate limiter": lambda: RateLimiter(1e6),
+        "budget": lambda: Budget(1e6, unit="calls"),
         "fallback": lambda: Fallback("popular"),
         "keyed": lambda: Keyed(lambda: Bulkhead(4), key=lambda *args: 1),
         "everything": lambda: Pipeline(

@@ -166,9 +166,8 @@ class RateGate:
         with self._lock:
             waiter.wake = None
             marks, waiter.marks = waiter.marks, None
-            if marks is not None or waiter not in self.waiters:
+            if marks is not None or not self._removed(waiter):
                 return marks
-            self.waiters.remove(waiter)
             told = self._let_in(now)
         self._tell(told, now)
         return None
@@ -220,14 +219,14 @@ class RateGate:
     def _plan(self, now: float, costs: Costs) -> float:
         """The turn of *costs* behind all who wait; the waiters' own turns are brought up to date."""
         meters = self._refresh(now)
-        begin = max([now, self.closed_until, *(waiter.turn for waiter in self.waiters)])
+        begin = max([now, self.closed_until, *[waiter.turn for waiter in tuple(self.waiters)]])
         return self._ready(meters, begin, costs)
 
     def _refresh(self, now: float) -> tuple[Meter, ...]:
         """Bring the turns of all who wait up to date; the meters as they will be after the last."""
         meters = tuple(meter.copy() for meter in self.meters)
         turn = max(now, self.closed_until)
-        for waiter in self.waiters:
+        for waiter in tuple(self.waiters):  # a signal handler may come in between
             waiter.turn = turn = self._ready(meters, turn, waiter.costs)
             self._take(meters, turn, waiter.costs)
         return meters
@@ -243,14 +242,15 @@ class RateGate:
     def _let_in(self, now: float) -> list[tuple[Waiter, Callable[[], bool]]]:
         """Take for those whose turn it is; whom to wake: them, and the next where its turn came nearer."""
         told = []
-        while self.waiters:
-            first = self.waiters[0]
+        while waiters := tuple(self.waiters):
+            first = waiters[0]
             turn = self._ready(self.meters, now, first.costs)
             if now < self.closed_until - ROUNDING:
                 turn = max(turn, self.closed_until)
             ready = turn <= now
             if ready:
-                self.waiters.popleft()
+                if not self._removed(first):  # a signal handler on this thread came in between
+                    continue
                 first.marks = self._take(self.meters, now, first.costs)
             if first.wake is not None and (ready or turn < first.comes - ROUNDING):
                 told.append((first, first.wake))
@@ -258,6 +258,13 @@ class RateGate:
             if not ready:
                 break
         return told
+
+    def _removed(self, waiter: Waiter) -> bool:
+        try:
+            self.waiters.remove(waiter)
+        except ValueError:
+            return False
+        return True
 
     def _tell(self, told: list[tuple[Waiter, Callable[[], bool]]], now: float) -> None:
         for waiter, wake in told:

@@ -53,13 +53,14 @@ class SlidingWindow:
     61.2
     """
 
-    __slots__ = ("_held", "_used", "_width", "limit", "per")
+    __slots__ = ("_held", "_last", "_used", "_width", "limit", "per")
 
     def __init__(self, limit: float, per: float, slices: int = 100) -> None:
         self.limit: float = limit
         self.per: float = per
         self._width = per / slices
         self._held: deque[Slice] = deque()
+        self._last = Slice(-inf, -inf, 0.0)
         self._used = 0.0
 
     @property
@@ -80,7 +81,7 @@ class SlidingWindow:
         if self._used <= room:
             return now
         used, room = self._used, max(room, 0.0)
-        for one in held:
+        for one in tuple(held):  # a signal handler on this thread may come in between and forget some
             if used <= room + _CRUMB:
                 break
             used -= one.amount
@@ -93,12 +94,12 @@ class SlidingWindow:
         if held and held[0].until <= now + ROUNDING:
             self._forget(now)
         self._used += cost
-        if held and now < held[-1].end:
-            last = held[-1]
+        last = self._last
+        if now < last.end and now < last.until:
             last.amount += cost
             return last
         width = self._width
-        last = Slice(now + width, now + width + width + self.per, cost)
+        self._last = last = Slice(now + width, now + width + width + self.per, cost)
         held.append(last)
         return last
 
@@ -117,15 +118,21 @@ class SlidingWindow:
         """Another window that holds the same."""
         twin = type(self)(self.limit, self.per)
         twin._width = self._width
-        twin._held = deque(Slice(one.end, one.until, one.amount) for one in self._held)
+        twin._held = deque(Slice(one.end, one.until, one.amount) for one in tuple(self._held))
+        if twin._held:
+            twin._last = twin._held[-1]
         twin._used = self._used
         return twin
 
     def _forget(self, now: float) -> None:
         held = self._held
-        while held and held[0].until <= now + ROUNDING:
-            gone = held.popleft()
-            gone.until = -inf
-            self._used -= gone.amount
+        for one in tuple(held):
+            until = one.until
+            if until > now + ROUNDING:
+                break
+            one.until = -inf
+            if until > -inf:
+                self._used -= one.amount
+                held.popleft()
         if not held:
             self._used = 0.0  # what rounding has left over

@@ -106,7 +106,7 @@ class Budget(Policy):
         self.within: Budget | None = within
         self._per = window
         self._soft = _checks.share("soft", soft, remedy="pass 1 to be told at the limit alone")
-        self._ledger = Ledger(whole, window, None if within is None else within._ledger)
+        self._ledger: Ledger = Ledger(whole, window, None if within is None else within._ledger)
         self._warned = False
 
     @property
