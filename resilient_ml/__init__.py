@@ -49,12 +49,14 @@ from .policies.circuit_breaker import CircuitBreaker
 from .policies.coalesce import Coalesce
 from .policies.fallback import Fallback
 from .policies.hedge import Hedge
+from .policies.hot_keys import HotKeyLimiter
 from .policies.keyed import Keyed
 from .policies.rate_limiter import RateLimiter
 from .policies.retry import Retry
 from .policies.stream import Stream
 from .policies.throttle import Throttle
 from .policies.timeout import Timeout
+from .stats.space_saving import Heavy
 
 __all__ = [
     "AdaptiveGap",
@@ -76,7 +78,9 @@ __all__ = [
     "DeadlineExceeded",
     "DecorrelatedBackoff",
     "Fallback",
+    "Heavy",
     "Hedge",
+    "HotKeyLimiter",
     "InvalidOutput",
     "Keyed",
     "Kind",

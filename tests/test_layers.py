@@ -83,7 +83,7 @@ LAYERS = (
     Layer("testing", ("testing",), (*PRODUCT, "testing"), tuple(sorted(GUARDED))),
     Layer("evaluation", ("evaluate", "__main__"), (*PRODUCT, "testing", "evaluate"), tuple(sorted(GUARDED))),
     # The package's own face shows everything.
-    Layer("face", ("__init__",), (*GROUND, *CORE, "machines", "policies", "_pipeline", "_order")),
+    Layer("face", ("__init__",), (*GROUND, *CORE, "stats", "machines", "policies", "_pipeline", "_order")),
 )
 
 # Inside a layer, and beyond it: what one module may besides its layer, and why.
@@ -317,6 +317,7 @@ def test_every_policy_has_one_body_and_nothing_else_of_it_is_async() -> None:
         "Coalesce",
         "Fallback",
         "Hedge",
+        "HotKeyLimiter",
         "Keyed",
         "RateLimiter",
         "Retry",

@@ -18,7 +18,7 @@ from ..machines.flights import Flight, Flights, Seat
 
 
 class Mark:
-    """Says that a call is inside the leader of a flight; contexts that outlive the flight keep nothing else."""
+    """Says that a call is inside the leader of a flight; a context that outlives it keeps nothing else."""
 
     __slots__ = ("flights", "key", "over")
 
@@ -79,6 +79,13 @@ class Visit:
             self.flight.thread = self.seat.who  # where it was woken to lead, nobody else could say
         self._mark = Mark(self._flights, self._key)
         _INSIDE.set((*_live(), self._mark))
+
+    def lead_elsewhere(self) -> None:
+        """It leads, on a thread or in a task that is yet to be: whoever comes may follow that."""
+        flight = self.flight = self.seat.flight
+        assert flight is not None
+        self.begin()
+        flight.leader = flight.thread = None
 
     def settled(self) -> bool:
         """After waiting: whether there is an answer.

@@ -101,7 +101,7 @@ class StreamVisits(Policy):
             while visit.goes_on():
                 if visit.has_next():
                     await call.runtime.relay(visit.next(), call)
-                elif not visit.seat.leads:
+                else:
                     signal = call.runtime.signal()
                     came = True
                     if self.flights.listen(visit.seat, visit.position, signal.set):
@@ -178,6 +178,8 @@ class _StreamVisit(Visit):
         """Whether there is anything to replay or to wait for."""
         if self._alone:
             return False
+        if self.seat.leads and not self.leading:  # chosen while its reader had an item
+            self.begin()
         if self.replayed is not None or self.seat.leads:
             return self.has_next()
         flight = self.flight
@@ -188,8 +190,7 @@ class _StreamVisit(Visit):
         if self.replayed is not None:
             return self.position < len(self.replayed.chunks)
         flight = self.flight
-        if flight is None or self._alone:
-            return False
+        assert flight is not None
         if flight.lost is not None or self.position < flight.dropped:
             self._fell_behind(flight)
             return False
@@ -313,7 +314,9 @@ class _StreamVisit(Visit):
         assert flight is not None
         kept = keep(result, copied=self._policy.copied)
         recording = None
-        if kept is not None and flight.lost is None:
+        if kept is None:
+            self._flights.lose(self.seat, "what its generator returned cannot be copied")
+        elif flight.lost is None:
             recording = Recording([chunk for chunk, _ in flight.chunks], kept)
         if self.lookup is not None:
             whole = recording is not None and not flight.dropped

@@ -96,8 +96,6 @@ class Lookup:
         if entry is None:
             return None
         if self._call.now() < entry.fresh_until:
-            if self._call.record is not None:
-                from_cache(self._call)
             return entry.value.out()
         if not self.is_stale() or leads():
             return None

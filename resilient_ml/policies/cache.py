@@ -186,8 +186,7 @@ class Cache(Policy):
         visit = Visit(self._flights, key, own)
         if not self._flights.join(key, visit.seat, only_to_lead=True):
             return
-        visit.flight = visit.seat.flight
-        visit.begin()
+        visit.lead_elsewhere()
         try:
             lookup = Lookup(self._shelf, key, own, None)
             rival = call.runtime.spawn(proceed, own)

@@ -15,15 +15,19 @@ from resilient_ml import (
     BudgetExhausted,
     Bulkhead,
     BulkheadFull,
+    Cache,
+    CacheStatistics,
     Call,
     CircuitBreaker,
     CircuitOpen,
+    Coalesce,
     Colour,
     ConstantBackoff,
     DeadlineExceeded,
     DecorrelatedBackoff,
     Fallback,
     Hedge,
+    HotKeyLimiter,
     InvalidOutput,
     Keyed,
     Kind,
@@ -143,6 +147,9 @@ guard = Pipeline(
     Keyed(lambda: CircuitBreaker(window_calls=100, failure_rate=None), key=draw_key, max_keys=16),
     RateLimiter(600, tokens=90_000, per=60, window="bucket", burst=0.5, wait=5, oversize="drain", usage=len),
     Budget(20.0, per=3600, unit="usd", cost=len, spent=len, soft=0.5, within=Budget(5, unit="calls")),
+    Cache(64 << 20, ttl=60, stale=10, stale_if_error=600.0, version=lambda: "v1", jitter=0.1),
+    Coalesce(key=draw_key, hand_overs=2),
+    HotKeyLimiter(key=draw_key, hot_share=0.2),
     Throttle(multiplier=1.5, window_seconds=30, max_rejection=0.8, refusals=(Kind.OVERLOAD, ConnectionError)),
     AdaptiveLimiter(initial=8, maximum=64, deadline=2.0, cost=len, queue=Queue(size=8)),
     Bulkhead(8),
@@ -307,6 +314,12 @@ def operate(breaker: CircuitBreaker, bulkhead: Bulkhead, throttle: Throttle) -> 
     assert_type(throttle.rejection, float)
     throttle.reset()
     assert_type(bulkhead.limit, float)
+    cache = Cache()
+    assert_type(cache.statistics(), CacheStatistics)
+    assert_type(cache.invalidate("a"), bool)
+    cache.clear()
+    assert_type(HotKeyLimiter(key=draw_key).hottest(3)[0].share, float)
+    assert_type(bulkhead.limit, int)
     assert_type(bulkhead.in_flight, int)
     assert_type(bulkhead.waiting, int)
 
