@@ -150,6 +150,13 @@ class Flights:
             flight.followers.append(seat)
             return True
 
+    def stay(self, seat: Seat) -> None:
+        """Follow a stream, whose followers may be chosen to lead while they do not wait for a chunk."""
+        with self._lock:
+            flight = seat.flight
+            if flight is not None and not flight.over:
+                flight.followers.append(seat)
+
     def listen(self, seat: Seat, position: int, wake: Callable[[], bool]) -> bool:
         """Wait for a chunk of a stream beyond *position*; False where there is news already."""
         with self._lock:
@@ -159,8 +166,6 @@ class Flights:
             if flight.dropped + len(flight.chunks) > position:
                 return False
             seat.wake = wake
-            if seat not in flight.followers:
-                flight.followers.append(seat)
             return True
 
     def record(self, seat: Seat, chunk: Any, weight: int, most: int) -> None:

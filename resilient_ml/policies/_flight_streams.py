@@ -157,9 +157,11 @@ class _StreamVisit(Visit):
             self.replayed = self.lookup.ready(self._leads)
             if self.replayed is not None or self.leading:
                 return
-        if not self._policy.coalesce or (not self.follows() and not self.leading):
+        if self._policy.coalesce and self.follows():
+            self._flights.stay(self.seat)
+        elif not self.leading:
             self._alone = True
-        elif self.leading and self.lookup is not None:
+        elif self.lookup is not None:
             # Another may have led and landed between the look and the joining.
             self.replayed = self.lookup.ready(self._leads)
             if self.replayed is not None:

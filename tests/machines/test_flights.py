@@ -56,6 +56,8 @@ def test_a_follower_that_comes_when_all_is_over_has_nothing_to_wait_for():
     flights.land(one, "answer")
     assert not flights.follow(late, bool)
     assert not flights.listen(late, 0, bool)
+    flights.stay(late)
+    assert not late.flight.followers
     assert not flights.follow(Seat("c"), bool)
 
 
@@ -124,6 +126,7 @@ def test_chunks_wake_who_waits_for_them_and_the_oldest_go():
     woken = []
     two = Seat("b")
     flights.join(b"k", two)
+    flights.stay(two)
     assert flights.listen(two, 0, lambda: woken.append(1) or True)
     flights.record(one, "x", 6, 10)
     assert woken == [1]

@@ -678,3 +678,21 @@ def test_a_generator_that_returns_what_cannot_be_copied_is_not_followed_to_its_e
         thread.join()
     assert ["a"] in ends
     assert any("cannot be copied" in end for end in ends)
+
+
+class Deaf(Flights):
+    """Where there is news whenever somebody is about to wait, the first times."""
+
+    deaf = 3
+
+    def listen(self, seat, position, wake):
+        self.deaf -= 1
+        return self.deaf < 0 and super().listen(seat, position, wake)
+
+
+def test_news_that_come_before_the_waiting_are_heard(stream_world):
+    world = stream_world
+    policy = Coalesce()
+    policy._streams.flights = policy._flights = Deaf(1)
+    safe = policy(world.model(items("a", slow(1, "b"))))
+    assert world.together((safe, "x"), (safe, "x")) == [("a", "b")] * 2
