@@ -9,12 +9,20 @@ import pytest
 
 from resilient_ml import events
 from resilient_ml.events import (
+    AllTargetsDown,
     BreakerChanged,
+    BudgetSoftLimit,
     CallRejected,
     Event,
     FallbackServed,
+    HedgeSkipped,
+    HedgeStarted,
+    HedgeWon,
+    NotStored,
+    RateClosed,
     RetryScheduled,
     RetryStopped,
+    StaleServed,
     Subscription,
     TimedOut,
     log_to,
@@ -31,6 +39,14 @@ SAMPLES: list[Event] = [
     CallRejected(policy="p", at=1.0, reason="is full"),
     TimedOut(policy="p", at=1.0, seconds=0.25, abandoned=1),
     FallbackServed(policy="p", at=1.0, target="small_model", kind="timeout"),
+    AllTargetsDown(policy="p", at=1.0, action="wait", seconds=2.0),
+    HedgeStarted(policy="p", at=1.0, target="replica", delay=0.1),
+    HedgeSkipped(policy="p", at=1.0, delay=0.1, reason="the budget is spent"),
+    HedgeWon(policy="p", at=1.0, target="replica", seconds=0.2),
+    RateClosed(policy="p", at=1.0, seconds=20.0),
+    BudgetSoftLimit(policy="p", at=1.0, spent=8.0, limit=10.0),
+    StaleServed(policy="p", at=1.0, reason="refreshing", age=3.0),
+    NotStored(policy="p", at=1.0, reason="it is degraded"),
 ]
 
 

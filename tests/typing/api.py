@@ -319,7 +319,6 @@ def operate(breaker: CircuitBreaker, bulkhead: Bulkhead, throttle: Throttle) -> 
     assert_type(cache.invalidate("a"), bool)
     cache.clear()
     assert_type(HotKeyLimiter(key=draw_key).hottest(3)[0].share, float)
-    assert_type(bulkhead.limit, int)
     assert_type(bulkhead.in_flight, int)
     assert_type(bulkhead.waiting, int)
 
