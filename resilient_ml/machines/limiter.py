@@ -1,20 +1,24 @@
 """A limiter: lets as many in as its algorithm says, and tells the algorithm how they fared.
 
-What is inside is counted in units of cost, one a call unless told otherwise. A call has two ends, mostly at
-the same moment: its *outcome* is known, and its *place* comes back. They part when a call runs out of time and
-its work cannot be stopped: the outcome is known at the deadline, the place comes back when the work has ended.
+What is inside is counted in units of cost, one a call unless told otherwise. A call has two ends, mostly
+at the same moment: its *outcome* is known, and its *place* comes back. They part when a call runs out of time
+and its work cannot be stopped: the outcome is known at the deadline, the
+place comes back when the work ends.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from typing import Any
+from typing import Any, cast
 
 from .._forks import survive_forks
 from .limits.protocol import IGNORE, OK, OUTCOMES, LimitAlgorithm, Trip
 
 VERSION = 1
+
+LONGEST = 1e9
+"""Seconds that no call takes: thirty years."""
 
 
 class LimiterMachine:
@@ -121,7 +125,7 @@ class LimiterMachine:
             return
         took = now - trip.at if seconds is None else seconds
         # A clock that jumped, or a latency that is no number, teaches nothing.
-        if 0 <= took < math.inf and -math.inf < now < math.inf:
+        if 0 <= took < LONGEST and -math.inf < now < math.inf:
             trip.seconds = took
             trip.inside = self.inside
             self._algorithm.learn(now, trip)
@@ -154,12 +158,13 @@ class LimiterMachine:
         """
         name = type(self._algorithm).__name__
         remedy = "pass what snapshot() of a limiter with the same algorithm returned"
-        if not isinstance(saved, dict) or saved.get("version") != VERSION:
+        found = cast(dict[str, Any], saved) if isinstance(saved, dict) else {}
+        if found.get("version") != VERSION:
             raise ValueError(f"a limiter's snapshot must be a dict of version {VERSION}; {remedy}")
-        if saved.get("algorithm") != name:
+        if found.get("algorithm") != name:
             raise ValueError(f"a limiter's snapshot must be of {name}; {remedy}")
         with self._lock:
-            self._algorithm.restore(saved.get("learned"))
+            self._algorithm.restore(found.get("learned"))
             self.generation += 1
 
     def after_fork(self) -> None:

@@ -5,9 +5,9 @@ its exponential mean over 5 windows give *recent*; the mean of that over 10 wind
 
     queue = ceil(limit * (1 - baseline / recent)),    step = max(1, floor(log10 limit))
 
-The limit falls by *step* when the queue is above ``6 step``, or when all of it is in use and the correlation of
-what is inside with throughput and with latency says that more would only wait; it rises by *step* when the
-queue is below ``3 step``. It never rises beyond five times the most that was inside.
+The limit falls by *step* when the queue is above ``6 step``, or when all of it is in use and the correlation
+of what is inside with throughput and with latency says that more would only wait; it rises by *step* when
+the queue is below ``3 step``. It never rises beyond five times the most that was inside.
 
 A step of one a second is slow for large models, and the baseline follows a long incident within ten windows.
 

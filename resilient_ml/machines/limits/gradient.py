@@ -2,7 +2,8 @@
 
 ``limit = g * limit + queue``, ``g`` being baseline / latency within 0.5 and 1. Two baselines are in use:
 
-* :class:`GradientLimit`: the shortest latency seen, times a tolerance of 2, forgotten every 1000 to 2000 calls.
+* :class:`GradientLimit`: the shortest latency seen, times a tolerance of 2, forgotten every 1000 to
+  2000 calls.
 * :class:`Gradient2Limit`: the mean of about the last 600 samples, times a tolerance of 1.5.
 
 Both take a model that is *always* too slow for normal, and where ``g`` stays above 0.8 the queue wins: the

@@ -1,14 +1,14 @@
 """What an adaptive limit is: it is told of each call that ended, and knows how many may be inside.
 
 An algorithm is pure arithmetic. It has no clock, no lock and no randomness of its own; its owner
-(:class:`~resilient_ml.machines.limiter.LimiterMachine`) calls it under one lock, counts who is inside, and keeps
-samples away that teach nothing or are no numbers.
+(:class:`~resilient_ml.machines.limiter.LimiterMachine`) calls it under one lock, counts who is inside, and
+keeps samples away that teach nothing or are no numbers.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 OK = "ok"
 """The call was answered: its seconds are a sample of the model's latency."""
@@ -109,7 +109,8 @@ class LimitAlgorithm:
         remedy = "pass what snapshot() returned"
         if not isinstance(saved, dict) or "limit" not in saved:
             raise ValueError(f"a limit's snapshot must be a dict with a limit; {remedy}")
-        numbers = {name: saved[name] for name in self.KEPT if name in saved}
+        found = cast(dict[str, Any], saved)
+        numbers = {name: found[name] for name in self.KEPT if name in found}
         for name, value in numbers.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise ValueError(f"a limit's snapshot has a bad {name}; {remedy}")

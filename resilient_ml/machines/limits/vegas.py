@@ -1,6 +1,7 @@
 """Vegas: how many of those inside are queueing, by comparing each latency with the shortest ever seen.
 
-``queue = ceil(limit * (1 - shortest / seconds))``; beside ``step = max(1, floor(log10 limit))`` the limit becomes
+``queue = ceil(limit * (1 - shortest / seconds))``; beside ``step = max(1, floor(log10 limit))`` the limit
+becomes
 
 | queue | limit |
 | --- | --- |

@@ -2,7 +2,8 @@
 
 A *round* ends when a call that was let in after the round began has ended, and at least six have: so each
 round has seen what the last change did. A round gives the median latency, its 90th percentile, and the share
-of calls that were dropped. Beside them the limit remembers the *floor*: the median latency while nobody waits.
+of calls that were dropped. Beside them the limit remembers the *floor*: the median while
+nobody waits.
 
 The model is overloaded when ::
 
@@ -56,7 +57,7 @@ EASE = 0.75
 """How far below overload a round must stay for the limit to grow, so that it does not swing."""
 
 PAYS = 0.8
-"""The share of good answers that must be left after a cut to 0.65: were the limit what holds them, 0.65 would be."""
+"""The share of good answers that a cut to 0.65 must leave: one that is not full gives 0.65."""
 
 
 class Descent:
@@ -68,6 +69,7 @@ class Descent:
     DEEP: ClassVar[float] = 0.65
     MOST: ClassVar[int] = 40
     ENOUGH: ClassVar[int] = 20
+    LAST: ClassVar[int] = 5
 
     def __init__(self, top: float) -> None:
         self.top = top
@@ -83,7 +85,8 @@ class Descent:
         if limit >= deep:
             return None
         # The first round of all, and the first of those deep down, hold answers to calls let in before.
-        high = [step for step in steps[1:] if step[0] > 0.75 * self.top]
+        # Of those near the top the last count: the model may have changed while the limit stayed there.
+        high = [step for step in steps[1:] if step[0] > 0.75 * self.top][-self.LAST :]
         if not high:
             self.top, self.steps = limit, []
             return None
@@ -141,6 +144,7 @@ class WaitingLimit(LimitAlgorithm):
         self._excused = 0
         self._excused_below = 0.0
         self._in_vain = 0
+        self._held = 0
         self._begin = -math.inf
         self._last = -math.inf
         self.forget_window()
@@ -154,11 +158,11 @@ class WaitingLimit(LimitAlgorithm):
 
     def learn(self, now: float, trip: Trip) -> None:
         """Collect; a sixth or later call that was let in since the round began ends the round."""
-        seconds = trip.seconds
+        seconds = trip.seconds or 1e-9  # a clock that stands still
         self._seconds.append(seconds)
         if trip.cost != 1.0:
-            self._paces.append(seconds / trip.cost)
-        if trip.inside > self._most:
+            self._paces.append(seconds / max(trip.cost, 1e-9))
+        if trip.inside > self._most:  # noqa: PLR1730 - half the time of max()
             self._most = trip.inside
         if trip.outcome is not OK:
             if trip.outcome == OOM:
@@ -207,17 +211,17 @@ class WaitingLimit(LimitAlgorithm):
         self.forget_window()
 
     def _learn_floor(self, pace: float, count: int, *, full: bool) -> None:
-        """Down fast; up slowly while there is room, and next to never while the limit is all in use."""
+        """Down fast; up slowly while there is room; while the limit is all in use, only by :meth:`_pay`."""
         if self.floor == math.inf:
             self.floor = pace
             return
-        speed = 0.3 if pace < self.floor else 0.001 if full else 0.05
+        speed = 0.3 if pace < self.floor else 0.0 if full else 0.05
         self.floor += (pace - self.floor) * speed * count / (count + 10)
 
     def _excess(self, median: float, tail: float, dropped: float, waiting: float) -> float:
         """How far the round is above the worst of what overload means; 1 is just not."""
         excess = 0.0
-        if self.deadline is not None:
+        if self.deadline:
             reach = REACH * self.deadline
             excess = (tail if waiting >= WAITING else median) / reach
         if waiting >= WAITING:
@@ -249,6 +253,11 @@ class WaitingLimit(LimitAlgorithm):
         descent = self._descent
         assert descent is not None
         if limit >= 0.95 * descent.top and descent.steps:
+            self._descent = None
+            return limit
+        self._held = self._held + 1 if limit == self.limit else 0
+        if self._held >= 5:
+            # At rest for a while: the next descent is another story.
             self._descent = None
             return limit
         paid = descent.judge(self.limit, good, elapsed, full=full)
