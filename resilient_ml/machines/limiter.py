@@ -2,8 +2,7 @@
 
 What is inside is counted in units of cost, one a call unless told otherwise. A call has two ends, mostly
 at the same moment: its *outcome* is known, and its *place* comes back. They part when a call runs out of time
-and its work cannot be stopped: the outcome is known at the deadline, the
-place comes back when the work ends.
+and its work cannot be stopped: the outcome is known at the deadline, the place comes back when the work ends.
 """
 
 from __future__ import annotations
@@ -40,12 +39,13 @@ class LimiterMachine:
     1
     """
 
-    __slots__ = ("__weakref__", "_algorithm", "_forked_at", "_lock", "generation", "inside")
+    __slots__ = ("__weakref__", "_algorithm", "_forked_at", "_learning", "_lock", "generation", "inside")
 
     def __init__(self, algorithm: LimitAlgorithm) -> None:
         self._algorithm = algorithm
         self._lock = threading.RLock()
         self._forked_at = 0
+        self._learning = False
         self.generation = 0
         self.inside = 0.0
         survive_forks(self)
@@ -71,7 +71,7 @@ class LimiterMachine:
         """
         algorithm = self._algorithm
         with self._lock:
-            if now >= algorithm.due:
+            if now >= algorithm.due and not self._learning:
                 algorithm.tick(now)
             inside = self.inside + cost
             if inside > int(algorithm.limit) and self.inside > 0:
@@ -124,11 +124,16 @@ class LimiterMachine:
         if outcome == IGNORE or trip.generation != self.generation:
             return
         took = now - trip.at if seconds is None else seconds
-        # A clock that jumped, or a latency that is no number, teaches nothing.
-        if 0 <= took < LONGEST and -math.inf < now < math.inf:
+        # A clock that jumped, or a latency that is no number, teaches nothing; nor does a call from a signal
+        # handler that came in the middle of a lesson.
+        if 0 <= took < LONGEST and -math.inf < now < math.inf and not self._learning:
             trip.seconds = took
             trip.inside = self.inside
-            self._algorithm.learn(now, trip)
+            self._learning = True
+            try:
+                self._algorithm.learn(now, trip)
+            finally:
+                self._learning = False
 
     def _leave(self, trip: Trip) -> None:
         if trip.back:

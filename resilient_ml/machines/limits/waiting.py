@@ -190,6 +190,7 @@ class WaitingLimit(LimitAlgorithm):
         tail = ordered[count * 9 // 10]
         # A round in which some calls had a cost compares all by what one unit took.
         pace = sorted(self._paces)[len(self._paces) // 2] if self._paces else median
+        pace = max(pace, 1e-9)  # a clock may be too coarse to see how long a call took
         dropped = self._drops / count
         busy = math.fsum(ordered)
         # Idle time does not age what is known.
