@@ -1,0 +1,47 @@
+"""Estimates of usage: nothing before enough is known, a percentile for one call, nearer the mean for many."""
+
+import random
+
+import pytest
+
+from resilient_ml.machines.usage_estimate import UsageEstimate
+
+
+def taught(margin=1.0):
+    estimate = UsageEstimate(margin)
+    draws = random.Random(1)
+    for _ in range(400):
+        estimate.learn(draws.uniform(0, 100))
+    return estimate
+
+
+def test_nothing_is_known_before_twenty_calls():
+    estimate = UsageEstimate(1.0)
+    for _ in range(19):
+        estimate.learn(5.0)
+    assert estimate.expected() is None
+    estimate.learn(5.0)
+    assert estimate.expected() is not None
+
+
+def test_one_call_is_reserved_its_percentile_and_many_come_nearer_the_mean():
+    estimate = taught()
+    assert 90 < estimate.expected() < 105
+    for _ in range(24):
+        estimate.begin()
+    assert 50 < estimate.expected() < 65
+    for _ in range(24):
+        estimate.end()
+    assert 90 < estimate.expected() < 105
+
+
+def test_the_margin_widens_it():
+    assert taught(1.5).expected() == pytest.approx(taught().expected() * 1.5)
+
+
+def test_a_fork_leaves_the_calls_in_flight_behind():
+    estimate = taught()
+    before = estimate.expected()
+    estimate.begin()
+    estimate.after_fork()
+    assert estimate.expected() == before
