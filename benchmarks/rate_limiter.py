@@ -39,6 +39,10 @@ class TooMany(Exception):
 
     status_code = 429
 
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.retry_after = seconds
+
 
 class Provider:
     """Counts what it took in the last minute, to the instant."""
@@ -55,19 +59,29 @@ class Provider:
         self.sent += counts
         if self.held + tokens > TOKENS or len(self.taken) >= REQUESTS:
             self.refused += counts
-            raise TooMany
+            raise TooMany(self.room_in(now, tokens))
         self.taken.append((now, tokens))
         self.held += tokens
         self.used += tokens if counts else 0
 
+    def room_in(self, now: float, tokens: int) -> float:
+        """Seconds until there is room for a call, for its retry-after."""
+        held, calls = self.held, len(self.taken)
+        for at, amount in self.taken:
+            held -= amount
+            calls -= 1
+            if held + tokens <= TOKENS and calls < REQUESTS:
+                return at + PER - now
+        return PER
+
 
 LIMITERS: dict[str, Callable[[], RateLimiter]] = {
-    "RateLimiter(600, tokens=90_000)": lambda: RateLimiter(REQUESTS, tokens=TOKENS),
-    "the same, as a bucket": lambda: RateLimiter(REQUESTS, tokens=TOKENS, window="bucket"),
+    "RateLimiter(600, tokens=90_000, wait=20)": lambda: RateLimiter(REQUESTS, tokens=TOKENS, wait=20),
+    "the same, as a bucket": lambda: RateLimiter(REQUESTS, tokens=TOKENS, wait=20, window="bucket"),
     "the worst case reserved and kept": lambda: RateLimiter(
-        REQUESTS, tokens=TOKENS, output_tokens=MOST, usage=lambda answer: None
+        REQUESTS, tokens=TOKENS, wait=20, output_tokens=MOST, usage=lambda answer: None
     ),
-    "requests alone": lambda: RateLimiter(REQUESTS),
+    "requests alone": lambda: RateLimiter(REQUESTS, wait=20),
 }
 
 

@@ -26,6 +26,8 @@ T = TypeVar("T")
 _ONE: Costs = (1.0,)
 _SILENT = frozenset({str, bytes, int, float, bool, type(None), tuple, list})
 """Answers that have no headers."""
+_SLICES = 200
+"""How finely a window forgets: of a minute, calls may take 0.3 s longer or shorter to the provider."""
 _BEFORE_KNOWN = 20
 """Before anything is learned, a call is reserved one part in so many of the limit."""
 _UNTOLD = 20
@@ -86,7 +88,7 @@ class RateLimiter(Policy):
             arguments. By default the 95th percentile that calls have used, times *margin*, less what calls
             in flight together even out; at most what the call's ``max_tokens`` says, and that before enough
             is learned.
-        margin: Times what was learned, from 1.
+        margin: Times what was learned, from 1; more keeps refusals rarer, less uses more.
         usage: Reads from the answer how many tokens it used in all; None where that is not known. By default
             ``answer.usage`` as the vendors have it. Of a stream, the last item is asked, where
             :class:`~resilient_ml.Stream` keeps items.
@@ -123,7 +125,7 @@ class RateLimiter(Policy):
         queue: int = 1000,
         input_tokens: Callable[..., float] | None = None,
         output_tokens: float | Callable[..., float] | None = None,
-        margin: float = 1.0,
+        margin: float = 1.25,
         usage: Callable[[Any], float | None] = tokens_used,
         item_tokens: float | None = None,
         oversize: Literal["reject", "drain"] = "reject",
@@ -175,7 +177,7 @@ class RateLimiter(Policy):
 
     def _meter(self, limit: float) -> Meter:
         if self._window == "sliding":
-            return SlidingWindow(limit, self._per)
+            return SlidingWindow(limit, self._per, slices=_SLICES)
         return Gcra(limit, self._per, limit * self._burst)
 
     @property

@@ -42,7 +42,7 @@ def test_a_window_slides(world):
     model = world.model("cat")
     safe = RateLimiter(2, per=10.0)(model)
     world.together(*[(safe,)] * 5)
-    assert model.starts == [0, 0, 10.2, 10.2, 20.4]
+    assert model.starts == [0, 0, 10.1, 10.1, 20.2]
 
 
 def test_who_may_not_wait_is_told_when_to_come_again(world):
@@ -210,7 +210,7 @@ def test_a_stream_settles_for_what_its_last_item_tells(stream_world):
 
 def test_what_is_used_is_learned(world):
     only_calls(world)
-    limiter = RateLimiter(tokens=10_000, per=10.0)
+    limiter = RateLimiter(tokens=10_000, per=10.0, margin=1)
     safe = limiter(world.model(Answer(100)))
     for _ in range(20):
         world.call(safe)
