@@ -50,7 +50,7 @@ class HotKeyMachine:
     """
 
     __slots__ = (
-        *("__weakref__", "_inside", "_least", "_lock", "_sketch", "_turn"),
+        *("__weakref__", "_busy", "_inside", "_least", "_lock", "_sketch", "_turn", "_window"),
         *("hot_limit", "share", "warm_limit"),
     )
 
@@ -59,7 +59,9 @@ class HotKeyMachine:
         self.hot_limit: int = hot_limit
         self.warm_limit: int = warm_limit
         self._sketch: SpaceSaving[Any] = SpaceSaving(keys, window=window)
+        self._window = window
         self._least = window // 10
+        self._busy = False
         self._inside: dict[Any, int] = {}
         self._turn = 0
         self._lock = threading.RLock()
@@ -73,13 +75,28 @@ class HotKeyMachine:
     def enter(self, key: Any) -> HotSeat:
         """A call of *key* has come."""
         with self._lock:
-            sure = self._sketch.add(key)
-            heat, limit = self._heat(sure)
-            seat = HotSeat(self, key, heat, limit, self._turn)
-            held = self._inside.get(key, 0)
-            if heat is None or held < limit:
-                self._inside[key] = held + 1
-                seat.inside = True
+            if (
+                self._busy
+            ):  # a signal handler or finalizer on this thread, in the middle of the books: it goes by
+                return HotSeat(self, key, None, 0, self._turn)
+            self._busy = True
+            try:
+                return self._enter(key)
+            except BaseException:
+                # Interrupted: the counts may be torn, and begin anew.
+                self._sketch = SpaceSaving(self._sketch.size, window=self._window)
+                raise
+            finally:
+                self._busy = False
+
+    def _enter(self, key: Any) -> HotSeat:
+        sure = self._sketch.add(key)
+        heat, limit = self._heat(sure)
+        seat = HotSeat(self, key, heat, limit, self._turn)
+        held = self._inside.get(key, 0)
+        if heat is None or held < limit:
+            self._inside[key] = held + 1
+            seat.inside = True
         return seat
 
     def leave(self, seat: HotSeat, turn: int) -> None:
@@ -90,11 +107,13 @@ class HotKeyMachine:
             seat.inside = False
             if turn != self._turn:
                 return
+            busy, self._busy = self._busy, True
             left = self._inside[seat.key] - 1
             if left:
                 self._inside[seat.key] = left
             else:
                 del self._inside[seat.key]
+            self._busy = busy
 
     def hottest(self, most: int) -> list[Heavy[Any]]:
         """The heaviest keys."""
@@ -118,4 +137,5 @@ class HotKeyMachine:
         """Nobody is inside in the child."""
         self._lock = threading.RLock()
         self._inside = {}
+        self._busy = False
         self._turn += 1

@@ -132,3 +132,40 @@ def test_threads_at_once_never_exceed_the_limit(limit):
         thread.join()
     assert 1 <= most[0] <= limit
     assert hot.in_flight == 0
+
+
+def test_who_comes_in_the_middle_of_the_books_goes_by():
+    hot = machine(hot=1)
+    add = hot._sketch.add
+    inner = []
+
+    class Sketch(type(hot._sketch)):
+        __slots__ = ()
+
+        def add(self, key):
+            inner.append(hot.enter(key))
+            return add(key)
+
+    hot._sketch.__class__ = Sketch
+    assert hot.enter("a").inside
+    assert [(seat.heat, seat.inside) for seat in inner] == [(None, False)]
+    inner[0].leave()
+    assert hot.in_flight == 1
+
+
+def test_counts_that_an_interrupt_tore_begin_anew():
+    hot = machine()
+    visit(hot, *"aaaa")
+
+    class Torn(type(hot._sketch)):
+        __slots__ = ()
+
+        def add(self, key):
+            raise KeyboardInterrupt
+
+    hot._sketch.__class__ = Torn
+    with pytest.raises(KeyboardInterrupt):
+        hot.enter("a")
+    assert hot.hottest(3) == []
+    visit(hot, *"bb")
+    assert hot.hottest(1)[0].count == 2
