@@ -736,3 +736,13 @@ class LateStore(Missing):
     def peek(self, key, now):
         self.looks += 1
         return None if self.looks == 1 else self.store.peek(key, now)
+
+
+def test_a_stream_that_is_too_large_is_not_kept_in_part(stream_world):
+    chunks = tuple("abcdefgh"[place] * 1000 for place in range(8))
+    model = stream_world.model(items(*chunks))
+    cache = Cache(4000)
+    safe = cache(model)
+    assert [stream_world.call(safe, 1) for _ in range(2)] == [chunks] * 2
+    assert len(model.starts) == 2
+    assert cache.statistics().entries == 0
