@@ -20,7 +20,6 @@ from resilient_ml.events import (
     HedgeWon,
     NotStored,
     RateClosed,
-    NotStored,
     RetryScheduled,
     RetryStopped,
     StaleServed,
@@ -47,7 +46,6 @@ SAMPLES: list[Event] = [
     RateClosed(policy="p", at=1.0, seconds=20.0),
     BudgetSoftLimit(policy="p", at=1.0, spent=8.0, limit=10.0),
     StaleServed(policy="p", at=1.0, reason="refreshing", age=3.0),
-    StaleServed(policy="p", at=1.0, reason="refreshing", age=2.0),
     NotStored(policy="p", at=1.0, reason="it is degraded"),
 ]
 
