@@ -63,7 +63,7 @@ class Ledger:
     (0.75, 1.25)
     """
 
-    __slots__ = ("__weakref__", "_lock", "_reserved", "_total", "_window", "limit", "unknown", "within")
+    __slots__ = ("__weakref__", "_own_lock", "_reserved", "_total", "_window", "limit", "unknown", "within")
 
     def __init__(self, limit: float, per: float | None = None, within: Ledger | None = None) -> None:
         self.limit: float = limit
@@ -72,7 +72,7 @@ class Ledger:
         self._window = None if per is None else SlidingWindow(in_parts(limit), per)
         self._total = 0
         self._reserved = 0
-        self._lock: threading.RLock = threading.RLock() if within is None else within._lock
+        self._own_lock = threading.RLock()
         survive_forks(self)
 
     def lineage(self) -> Iterator[Ledger]:
@@ -135,7 +135,12 @@ class Ledger:
             return None
         return self._window.ready_at(now, wanted) - now
 
+    @property
+    def _lock(self) -> threading.RLock:
+        """One for all ledgers of a tree: that of the outermost."""
+        return self._own_lock if self.within is None else self.within._lock
+
     def after_fork(self) -> None:
         """The calls in flight are not in this process."""
-        self._lock = threading.RLock() if self.within is None else self.within._lock
+        self._own_lock = threading.RLock()
         self._reserved = 0

@@ -101,3 +101,20 @@ def test_threads_at_the_edge_never_go_over(seed):
     assert all(0 <= session.left(0.0) <= 20 for session in sessions)
     assert tenant.spent(0.0) == sum(session.spent(0.0) for session in sessions)
     assert tenant.reserved() == 0
+
+
+def test_a_call_that_cost_nothing_takes_nothing_of_the_window():
+    ledger = Ledger(1.0, per=100.0)
+    ledger.reserve(0.0, 0.6)
+    ledger.settle(0.0, 0.6, 0.0)
+    assert (ledger.spent(0.0), ledger.left(0.0)) == (0, 1.0)
+
+
+def test_after_a_fork_nothing_is_reserved():
+    outer = Ledger(2.0)
+    inner = Ledger(1.0, within=outer)
+    inner.reserve(0.0, 0.6)
+    for ledger in (outer, inner):
+        ledger.after_fork()
+    assert (inner.reserved(), outer.reserved()) == (0, 0)
+    assert inner._lock is outer._lock

@@ -197,3 +197,23 @@ def test_turns_are_kept_to_the_instant(seed):
         turn = guest.waiter.turn
         assert guest.come(turn - 1e-6) is not None
         assert guest.come(turn) is None
+
+
+def test_a_waiter_that_a_signal_handler_served_meanwhile_is_not_served_twice(monkeypatch):
+    one = gate(10)
+    one.admit(0.0, (10,))
+    first, second = Guest(one, 0.0, (1,)), Guest(one, 0.0, (1,))
+    removed = RateGate._removed
+
+    def removed_before(self, waiter):
+        monkeypatch.setattr(RateGate, "_removed", removed)
+        removed(self, waiter)
+        return False
+
+    monkeypatch.setattr(RateGate, "_removed", removed_before)
+    marks = one.admit(0.0, (0,))
+    assert marks is None
+    one.settle(one._take(one.meters, 2.0, (0,)), (-1,), 2.0)
+    assert first.waiter not in one.waiters
+    assert first.waiter.marks is None
+    assert second.waiter.marks is not None

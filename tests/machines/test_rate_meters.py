@@ -1,5 +1,7 @@
 """The meters: a bucket and a window, by tables and against what was really taken."""
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -139,3 +141,14 @@ def test_no_window_ever_holds_more_than_the_limit_and_memory_is_bounded(steps):
             assert window.copy().ready_at(ready, cost) == ready
         assert sum(one for at, one in taken if at > now - 11.0 + 1e-6) <= 8
         assert len(window._held) <= 12
+
+
+def test_an_empty_window_is_copied_as_one():
+    assert SlidingWindow(10, per=60.0).copy().left(0.0) == 10
+
+
+def test_what_a_signal_handler_has_forgotten_meanwhile_is_not_forgotten_twice():
+    window = SlidingWindow(10, per=60.0)
+    window.take(0.0, 4)
+    window._held[0].until = -math.inf
+    assert window.left(1000.0) == 6

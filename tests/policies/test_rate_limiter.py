@@ -1,5 +1,7 @@
 """RateLimiter in every colour: in turn, in time, settled for what was used, and told by the provider."""
 
+import itertools
+
 import anyio
 import pytest
 
@@ -341,3 +343,77 @@ def test_a_count_of_tokens_must_be_a_number(world, what):
 def test_bad_options_are_refused_with_the_remedy(options, kind, message):
     with pytest.raises(kind, match=message):
         RateLimiter(**options)
+
+
+def chained(*errors):
+    """The first of *errors*, each caused by the next."""
+    for error, cause in itertools.pairwise(errors):
+        error.__cause__ = cause
+    return errors[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (ConnectionRefusedError(), 0),
+        (chained(RuntimeError(), OSError(), ConnectionRefusedError()), 0),
+        (ConnectionResetError(), 1),
+        (chained(*[RuntimeError() for _ in range(40)], ConnectionRefusedError()), 1),
+    ],
+)
+def test_what_was_never_sent_costs_nothing(call_world, error, kept):
+    limiter = bucket(10, per=1000.0)
+    call_world.failure(limiter(call_world.model(error)))
+    assert limiter.left["requests"] == pytest.approx(10 - kept)
+
+
+def test_a_provider_that_is_not_listened_to_closes_nothing(call_world):
+    limiter = RateLimiter(10, tokens=1000, per=10.0, output_tokens=5, feedback=False)
+    safe = limiter(call_world.model(TooMany(retry_after=100), "cat"))
+    assert isinstance(call_world.failure(safe), TooMany)
+    began = call_world.clock.now()
+    assert call_world.call(safe) == "cat"
+    assert call_world.clock.now() == began
+
+
+def test_a_refused_call_settles_what_it_used_and_teaches_nothing(call_world):
+    limiter = RateLimiter(tokens=1000, per=10.0, output_tokens=50)
+    call_world.failure(limiter(call_world.model(TooMany(retry_after=1))))
+    assert limiter.left["tokens"] == 1000
+    assert limiter._estimate.expected() is None
+
+
+def test_a_turn_that_comes_in_the_moment_of_leaving_goes_to_the_next(await_world, monkeypatch):
+    limiter = bucket(1, per=10.0)
+    safe = limiter(await_world.model("cat"))
+    leave = limiter._gate.leave
+
+    def granted_first(waiter, now):
+        limiter._gate.serve(waiter, now + 10.0, lambda: True)
+        return leave(waiter, now)
+
+    monkeypatch.setattr(limiter, "_gate", limiter._gate)
+    monkeypatch.setattr(type(limiter._gate), "leave", lambda self, waiter, now: granted_first(waiter, now))
+
+    async def main():
+        await safe()
+        with anyio.move_on_after(1):
+            await safe()
+        assert limiter.left["requests"] >= 0
+        assert limiter.waiting == 0
+
+    await_world.run(main)
+
+
+def test_an_answer_with_headers_that_nobody_listens_to_is_an_answer(call_world):
+    limiter = RateLimiter(10, per=10.0, feedback=False)
+    answer = Answer(x_ratelimit_remaining_requests=0)
+    assert call_world.call(limiter(call_world.model(answer))) is answer
+    assert limiter.left["requests"] == 9
+
+
+def test_a_fork_has_no_calls_in_flight():
+    limiter = RateLimiter(tokens=1000)
+    limiter._estimate.begin()
+    limiter._estimate.after_fork()
+    assert limiter._estimate._in_flight == 0
