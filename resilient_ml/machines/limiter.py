@@ -46,8 +46,8 @@ class LimiterMachine:
         self._lock = threading.RLock()
         self._forked_at = 0
         self._learning = False
-        self.generation = 0
-        self.inside = 0.0
+        self.generation: int = 0
+        self.inside: float = 0.0
         survive_forks(self)
 
     @property

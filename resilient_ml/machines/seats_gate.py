@@ -15,8 +15,8 @@ class Seat:
     __slots__ = ("cost", "era")
 
     def __init__(self, cost: float, era: int) -> None:
-        self.cost = cost
-        self.era = era
+        self.cost: float = cost
+        self.era: int = era
 
 
 class SeatsGate:

@@ -57,14 +57,14 @@ class Ticket:
         tenant: Hashable,
         wake: Callable[[], bool],
     ) -> None:
-        self.cost = cost
-        self.until = until
-        self.deadline = deadline
-        self.came = came
-        self.band = band
-        self.tenant = tenant
-        self.wake = wake
-        self.number = 0
+        self.cost: float = cost
+        self.until: float = until
+        self.deadline: float = deadline
+        self.came: float = came
+        self.band: int = band
+        self.tenant: Hashable = tenant
+        self.wake: Callable[[], bool] = wake
+        self.number: int = 0
         self.granted: object | None = None
         self.refused: str | None = None
 

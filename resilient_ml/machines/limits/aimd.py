@@ -52,4 +52,4 @@ class AIMDLimit(LimitAlgorithm):
             limit = math.floor(limit * self._ratio)
         elif trip.before * 2 >= limit:
             limit += 1
-        self.limit = min(self.maximum, max(self.minimum, float(limit)))
+        self.limit: float = min(self.maximum, max(self.minimum, float(limit)))

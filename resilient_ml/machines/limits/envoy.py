@@ -60,8 +60,8 @@ class EnvoyLimit(LimitAlgorithm):
     def _measure(self, now: float) -> None:
         self._since, self._saved, self._samples = now, self.limit, []
         self._measuring = True
-        self.limit = self.minimum
-        self.due = math.inf
+        self.limit: float = self.minimum
+        self.due: float = math.inf
 
     def learn(self, now: float, trip: Trip) -> None:
         """Collect; while measuring, only calls that were let in since."""

@@ -125,4 +125,4 @@ class FailsafeLimit(LimitAlgorithm):
         cap = 5 * most
         if new > cap:
             new = limit - by if limit > cap else cap
-        self.limit = min(self.maximum, max(self.minimum, new))
+        self.limit: float = min(self.maximum, max(self.minimum, new))

@@ -30,7 +30,7 @@ class Average:
     """
 
     def __init__(self, age: float, warm: int = 10) -> None:
-        self.value = 0.0
+        self.value: float = 0.0
         self._factor = 2 / (age + 1)
         self._warm = warm
         self._count = 0
@@ -70,7 +70,7 @@ class GradientLimit(LimitAlgorithm):
         maximum: float = 1000,
     ) -> None:
         super().__init__(initial, minimum, maximum)
-        self.shortest = 0.0
+        self.shortest: float = 0.0
         self._draw = draw
         self._tolerance = tolerance
         self._left = self._interval()
@@ -100,7 +100,7 @@ class GradientLimit(LimitAlgorithm):
             new = limit * max(0.5, min(1.0, self._tolerance * self.shortest / seconds)) + queue
         if new < limit:
             new = max(self.minimum, 0.8 * limit + 0.2 * new)
-        self.limit = min(self.maximum, max(self.minimum, queue, new))
+        self.limit: float = min(self.maximum, max(self.minimum, queue, new))
 
 
 class Gradient2Limit(LimitAlgorithm):
@@ -132,4 +132,4 @@ class Gradient2Limit(LimitAlgorithm):
             return
         gradient = max(0.5, min(1.0, self._tolerance * long / seconds))
         limit = self.limit * 0.8 + (self.limit * gradient + 4) * 0.2
-        self.limit = min(self.maximum, max(self.minimum, limit))
+        self.limit: float = min(self.maximum, max(self.minimum, limit))

@@ -52,14 +52,14 @@ class Trip:
         inside: float = 1.0,
         outcome: str = "",
     ) -> None:
-        self.at = at
-        self.before = before
-        self.cost = cost
-        self.generation = generation
-        self.seconds = seconds
-        self.inside = inside
-        self.outcome = outcome
-        self.back = False
+        self.at: float = at
+        self.before: float = before
+        self.cost: float = cost
+        self.generation: int = generation
+        self.seconds: float = seconds
+        self.inside: float = inside
+        self.outcome: str = outcome
+        self.back: bool = False
 
 
 class LimitAlgorithm:
@@ -81,10 +81,10 @@ class LimitAlgorithm:
     """The numbers that a snapshot holds. Windows that were being filled begin anew after a restore."""
 
     def __init__(self, initial: float, minimum: float, maximum: float) -> None:
-        self.minimum = minimum
-        self.maximum = maximum
-        self.limit = min(maximum, max(minimum, float(initial)))
-        self.due = math.inf
+        self.minimum: float = minimum
+        self.maximum: float = maximum
+        self.limit: float = min(maximum, max(minimum, float(initial)))
+        self.due: float = math.inf
 
     def learn(self, now: float, trip: Trip) -> None:
         """A call ended at *now*; *trip* says how. Its seconds are finite and not negative."""

@@ -53,7 +53,7 @@ class VegasLimit(LimitAlgorithm):
         maximum: float = 1000,
     ) -> None:
         super().__init__(initial, minimum, maximum)
-        self.shortest = 0.0
+        self.shortest: float = 0.0
         self._draw = draw
         self._probe = probe
         self._count = 0
@@ -79,4 +79,4 @@ class VegasLimit(LimitAlgorithm):
             limit += 6 * by
         elif queue < 3 * by:
             limit += by
-        self.limit = min(self.maximum, max(self.minimum, limit))
+        self.limit: float = min(self.maximum, max(self.minimum, limit))

@@ -72,7 +72,7 @@ class Descent:
     LAST: ClassVar[int] = 5
 
     def __init__(self, top: float) -> None:
-        self.top = top
+        self.top: float = top
         self.steps: list[tuple[float, int, float, bool]] = []
 
     def judge(self, limit: float, good: int, seconds: float, *, full: bool) -> bool | None:
@@ -136,9 +136,9 @@ class WaitingLimit(LimitAlgorithm):
         maximum: float = 1000,
     ) -> None:
         super().__init__(initial, minimum, maximum)
-        self.deadline = deadline
-        self.floor = math.inf
-        self.used = 0.0
+        self.deadline: float | None = deadline
+        self.floor: float = math.inf
+        self.used: float = 0.0
         self._eager = True
         self._descent: Descent | None = None
         self._excused = 0
@@ -176,7 +176,7 @@ class WaitingLimit(LimitAlgorithm):
 
     def _halve(self, now: float) -> None:
         """Out of memory: what was inside cannot be, and half of it is a guess that needs few more of them."""
-        self.limit = max(self.minimum, self.limit / 2)
+        self.limit: float = max(self.minimum, self.limit / 2)
         self._eager = False
         self._descent = None
         self._begin = now

@@ -71,5 +71,5 @@ class WindowedLimit(LimitAlgorithm):
     def restore(self, saved: Any) -> None:
         """The inner algorithm's; the window begins anew."""
         self._inner.restore(saved)
-        self.limit = self._inner.limit
+        self.limit: float = self._inner.limit
         self.forget_window()

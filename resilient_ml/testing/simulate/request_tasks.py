@@ -42,6 +42,9 @@ class SimulatedRival(Request):
 
     __slots__ = ("__weakref__", "_error", "_owner", "_stops", "_value", "_watchers", "call", "finished")
 
+    served_by: str | None
+    degraded: bool
+
     def __init__(self, step: Step, call: Call, *, stops: bool) -> None:
         record: Any = call.record
         self._owner: Request = record
