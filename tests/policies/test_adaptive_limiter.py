@@ -293,9 +293,9 @@ def test_what_it_has_learned_travels():
     for _ in range(200):
         safe()
     saved = json.loads(json.dumps(policy.snapshot()))
-    other = AdaptiveLimiter(initial=50, queue=2)
-    other.restore(saved)
-    assert other.limit == policy.limit
+    for other in (AdaptiveLimiter(initial=50), AdaptiveLimiter(initial=50, queue=2)):
+        other.restore(saved)
+        assert other.limit == policy.limit
     with pytest.raises(
         ValueError, match="a limiter's snapshot must be a dict of version 1; pass what snapshot"
     ):

@@ -310,6 +310,19 @@ def test_a_seat_outside_is_held_until_the_loser_has_ended(call_world):
     assert seats == [(3, 1), (9, 1), (11, 0)]
 
 
+def test_a_seat_outside_is_held_until_the_losers_own_threads_have_returned(plain_world):
+    if plain_world.streams:
+        return
+    bulkhead = Bulkhead(1)
+    model = plain_world.model(slow(10, "late"), slow(1, "cat"))
+    safe = Pipeline(bulkhead, Hedge(delay=1), Timeout(3))(model)
+    assert answered(plain_world, safe) == ("cat", 2)
+    plain_world.clock.sleep(3)  # the loser's limit has passed, its thread is still inside the model
+    assert bulkhead.in_flight == 1
+    plain_world.clock.sleep(6)
+    assert bulkhead.in_flight == 0
+
+
 def test_a_seat_inside_is_held_by_each_attempt(call_world):
     bulkhead = Bulkhead(2)
     model = call_world.model(slow(10, "late"), slow(1, "cat"))

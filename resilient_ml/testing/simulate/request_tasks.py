@@ -38,15 +38,27 @@ class SimulatedRival(Request):
         step: What to run.
         call: Its call, whose record is the request.
         stops: Whether it can be cancelled; a thread runs to its end.
+        running: Where it is kept until it has ended, so that whoever ends the simulation can close it.
     """
 
-    __slots__ = ("__weakref__", "_error", "_owner", "_stops", "_value", "_watchers", "call", "finished")
+    __slots__ = (
+        "__weakref__",
+        "_error",
+        "_owner",
+        "_running",
+        "_stops",
+        "_value",
+        "_watchers",
+        "call",
+        "finished",
+    )
 
     served_by: str | None
     degraded: bool
 
-    def __init__(self, step: Step, call: Call, *, stops: bool) -> None:
+    def __init__(self, step: Step, call: Call, *, stops: bool, running: dict[SimulatedRival, None]) -> None:
         record: Any = call.record
+        self._running = running
         self._owner: Request = record
         self._stops = stops
         self._value: Any = None
@@ -58,6 +70,7 @@ class SimulatedRival(Request):
         self.call: Call = call
         own: Any = self
         call.record = own
+        running[self] = None
         self.begin(step(call), contextvars.copy_context())
 
     def sent(self) -> None:
@@ -98,5 +111,6 @@ class SimulatedRival(Request):
     def _end(self, value: Any, error: BaseException | None) -> None:
         self._value, self._error = value, error
         self.finished = True
+        del self._running[self]
         for callback in self._watchers:
             callback()

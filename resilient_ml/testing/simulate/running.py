@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ... import _checks
 from .book import Book, Sampler
@@ -105,6 +106,7 @@ class _Stage:
         self.threads = Threads(loop)
         awaited = simulated_call(loop, cancelling(loop), stops=True)
         blocking = simulated_call(loop, self.threads.leaf, stops=False)
+        self.runtimes: list[Any] = [kind.runtime for kind in (awaited, blocking)]
         self.crowds = [
             Crowd(
                 one, group, loop, self.book, blocking if one.threads else awaited, seed=seed, seconds=seconds
@@ -138,6 +140,8 @@ class _Stage:
             desk.close()
         for crowd in self.crowds:
             crowd.close()
+        for runtime in self.runtimes:
+            runtime.close()
         self.threads.close()
         self.loop.close()
 

@@ -47,6 +47,7 @@ class Simulated:
     def __init__(self, loop: Loop, leaf: Step, *, stops: bool) -> None:
         self.leaf: Step = leaf
         self._stops = stops
+        self._rivals: dict[SimulatedRival, None] = {}
         self._loop = loop
 
     def sleep(self, seconds: float) -> Wait:
@@ -91,7 +92,13 @@ class Simulated:
 
     def spawn(self, step: Step, call: Call) -> SimulatedRival:
         """Start *step* in a task of its own."""
-        return SimulatedRival(step, call, stops=self._stops)
+        return SimulatedRival(step, call, stops=self._stops, running=self._rivals)
+
+    def close(self) -> None:
+        """Unwind the attempts that are still running."""
+        for rival in list(self._rivals):
+            rival.close()
+        self._rivals.clear()
 
 
 def cancelling(loop: Loop) -> Step:
