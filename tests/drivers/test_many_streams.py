@@ -25,6 +25,8 @@ from resilient_ml import (
 )
 from resilient_ml.testing import virtual_time
 
+pytestmark = pytest.mark.once
+
 WAYS = (
     "whole",
     "empty",

@@ -91,6 +91,16 @@ def test_who_waits_goes_by_the_rules_of_the_queue(world):
     assert [args[0] for args, _ in model.asked] == ["batch", "interactive", "batch"]
 
 
+def test_a_full_queue_says_when_it_will_have_drained(call_world):
+    policy, _ = limiter(1, queue=Queue(size=1))
+    safe = policy(call_world.model(slow(2, "cat")))
+    for _ in range(8):
+        call_world.call(safe)
+    ends = call_world.together((safe,), (safe,), (safe,))
+    assert [type(end) for end in ends] == [str, str, LimitExceeded]
+    assert ends[2].retry_after == pytest.approx(2)
+
+
 def test_calls_take_room_by_what_they_cost(world):
     policy, _ = limiter(10, cost=lambda size: size)
     safe = policy(world.model(slow(1, "cat")))

@@ -15,6 +15,8 @@ from resilient_ml.testing import virtual_time
 
 from .threads_in_turn import Diary
 
+pytestmark = pytest.mark.once
+
 PROGRAMS = 300
 DIGEST = "99a1aed775905348"
 """Of the traces of all programs: the same on every machine and under every version of Python."""

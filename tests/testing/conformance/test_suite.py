@@ -117,6 +117,7 @@ def test_a_pipeline_is_checked_as_a_policy_is():
     assert conformance.check(make, only={"answers", "permits", "side by side"}).ok
 
 
+@pytest.mark.once
 def test_a_policy_that_needs_certain_arguments_is_called_with_them():
     def make():
         return Keyed(Policy, key=lambda thing, tenant: tenant)
@@ -301,6 +302,7 @@ def test_the_error_lists_every_broken_promise_and_travels():
     assert (str(again), again.report) == (text, caught.value.report)
 
 
+@pytest.mark.once
 def test_a_breaker_that_opens_is_told_from_one_that_leaks():
     """What a policy learns from failures is its business; what it learns from cancellations is not."""
     assert conformance.check(
