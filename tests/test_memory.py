@@ -135,6 +135,10 @@ def test_arguments_of_a_call_that_timed_out_go_when_its_thread_returns(clock):
         gc.enable()
 
 
+LEAST_LEAK = 20_000
+"""A thousand calls that leave anything behind leave more bytes. What a limit learns from takes up to half."""
+
+
 def grown(work, calls):
     """Bytes that *calls* calls of *work* left behind, after as many to warm up."""
     for _ in range(200):
@@ -176,7 +180,7 @@ def test_many_plain_calls_grow_neither_memory_nor_threads_nor_descriptors(policy
             safe()
 
     threads, open_files = threading.active_count(), descriptors()
-    assert grown(work, SOAK // 100) < 10_000
+    assert grown(work, SOAK // 100) < LEAST_LEAK
     assert threading.active_count() <= threads + 1
     assert descriptors() <= open_files
 
@@ -194,7 +198,7 @@ def test_many_awaited_calls_grow_neither_memory_nor_threads_nor_descriptors(poli
     with asyncio.Runner() as runner:
         runner.run(many(300))
         threads, open_files = threading.active_count(), descriptors()
-        assert grown(lambda: runner.run(many(20)), SOAK // 2000) < 10_000
+        assert grown(lambda: runner.run(many(20)), SOAK // 2000) < LEAST_LEAK
         assert threading.active_count() <= threads  # idle ones may have ended
         assert descriptors() == open_files
 
