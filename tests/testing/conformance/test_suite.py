@@ -117,7 +117,6 @@ def test_a_pipeline_is_checked_as_a_policy_is():
     assert conformance.check(make, only={"answers", "permits", "side by side"}).ok
 
 
-@pytest.mark.once
 def test_a_policy_that_needs_certain_arguments_is_called_with_them():
     def make():
         return Keyed(Policy, key=lambda thing, tenant: tenant)
