@@ -15,6 +15,9 @@ from typing import Self
 ROUNDING = 1e-9
 """Seconds by which a cost may come early: sums of floats do not end where the arithmetic does."""
 
+_AHEAD = 8
+"""A bucket that will be full again in less than the time of so many has nothing to hand out beforehand."""
+
 
 class Gcra:
     """A token bucket: *burst* at once, and ``limit / per`` a second in the long run.
@@ -39,13 +42,14 @@ class Gcra:
     algorithm, 2004.
     """
 
-    __slots__ = ("_arrival", "_idle", "_interval", "_share", "burst", "limit", "per")
+    __slots__ = ("_arrival", "_idle", "_interval", "_share", "burst", "limit", "per", "same_until")
 
     def __init__(self, limit: float, per: float, burst: float) -> None:
         self.per: float = per
         self._share = burst / limit
         self._arrival = float("-inf")
         self._idle = float("-inf")
+        self.same_until: float = float("-inf")
         self.resize(limit)
 
     @property
@@ -67,11 +71,22 @@ class Gcra:
         ready = arrival - (self.burst - cost) * self._interval if cost < self.burst else arrival
         return ready if ready > now + ROUNDING else now
 
+    def admit(self, now: float, cost: float) -> float | None:
+        """Take *cost* if it fits, and a mark to :meth:`correct` it by; None if it does not."""
+        arrival = self._arrival
+        if arrival <= now:
+            self._idle = self.same_until = now
+            self._arrival = now + cost * self._interval
+            return now
+        return None if self.ready_at(now, cost) > now else self.take(now, cost)
+
     def take(self, now: float, cost: float) -> float:
         """Take *cost*, whether it fits or not; a mark to :meth:`correct` it by."""
         arrival = self._arrival
         if arrival <= now:
             self._idle = arrival = now
+        # The cost moves it by as much whenever it comes, up to here.
+        self.same_until = arrival if arrival > now + _AHEAD * self._interval else now
         self._arrival = arrival + cost * self._interval
         return now
 

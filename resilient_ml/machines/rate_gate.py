@@ -6,6 +6,9 @@
   room for those before it.
 * No timer serves the queue: each waiter wakes at its own turn and lets in whoever's turn it is. So one that
   hangs, or whose event loop is gone, holds nobody up for long.
+* Calls of cost 1 at a lone meter need no lock: the gate takes many of them at once and hands them out as
+  tickets, good for as long as the meter would have said the same of each. Whatever else touches the meter first
+  gives back the tickets that nobody has drawn, so it counts to the call.
 * A waiter that leaves has taken nothing yet; those behind it move up, and the first of them is woken where
   its turn has come nearer. The same holds when a call is settled for less than it had reserved.
 """
@@ -14,7 +17,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
+from math import inf
 from typing import Any, Protocol
 
 from .._forks import survive_forks
@@ -26,12 +31,18 @@ Costs = tuple[float, ...]
 Marks = tuple[Any, ...]
 """What each meter gave for a cost that was taken."""
 
+_NEVER = -inf
+_ALIKE = 64
+"""So many tickets at most are made at once: their share of the lock's cost is small by then."""
+
 
 class Meter(Protocol):
     """One limit: :class:`~.gcra.Gcra` or :class:`~.sliding_window.SlidingWindow`."""
 
     limit: float
     per: float
+    same_until: float
+    """Until when a cost may be taken as if it were that of the last :meth:`take`, whenever it comes."""
 
     @property
     def largest(self) -> float:
@@ -42,6 +53,9 @@ class Meter(Protocol):
 
     def ready_at(self, now: float, cost: float) -> float:
         """The first instant, from *now*, at which *cost* fits; it may forget what does not count at *now*."""
+
+    def admit(self, now: float, cost: float) -> Any:
+        """Take *cost* if it fits, and a mark to correct it by; None if it does not."""
 
     def take(self, now: float, cost: float) -> Any:
         """Take *cost*; a mark to correct it by."""
@@ -85,6 +99,11 @@ class RateGate:
         meters: The limits, all of which hold.
         queue: How many may wait, from 0.
 
+    Attributes:
+        tickets: Whoever draws one before the instant :attr:`until` has passed for the cost of 1; it is the mark
+            of that. Read before :attr:`until`: tickets that were recalled cannot be drawn.
+        until: When the tickets end.
+
     >>> from resilient_ml.machines.gcra import Gcra
     >>> gate = RateGate([Gcra(60, per=60.0, burst=1)], queue=10)
     >>> gate.admit(0.0, (1,)) is None, gate.admit(0.0, (1,)) is None
@@ -95,44 +114,83 @@ class RateGate:
 
     __slots__ = (
         "__weakref__",
+        "_heard",
         "_lock",
         "_made",
+        "_mark",
         "_only",
         "_raised",
         "closed_until",
         "meters",
         "queue",
+        "tickets",
+        "until",
         "waiters",
     )
 
     def __init__(self, meters: Sequence[Meter], queue: int) -> None:
         self.meters: tuple[Meter, ...] = tuple(meters)
         self.queue: int = queue
-        self.closed_until: float = float("-inf")
+        self.closed_until: float = -inf
         self.waiters: deque[Waiter] = deque()
         self._made = tuple(meter.limit for meter in self.meters)
-        self._raised = [float("-inf")] * len(self.meters)
+        self._raised = [-inf] * len(self.meters)
         self._only = self.meters[0] if len(self.meters) == 1 else None
+        self._heard = False
+        self._mark: Any = None
+        self.tickets: Iterator[Marks] = iter(())
+        self.until: float = _NEVER
         self._lock = threading.RLock()
         survive_forks(self)
 
     def admit(self, now: float, costs: Costs) -> Marks | None:
         """Take *costs* at once; None, and nothing taken, where there is no room or others wait."""
-        with self._lock:
+        self._lock.acquire()  # half as long as "with", on every call's path
+        try:
+            if self.until != _NEVER:
+                self._recall(now)
             if self.waiters or now < self.closed_until:
                 return None
             only = self._only
-            if only is not None:
-                cost = costs[0]
-                return None if only.ready_at(now, cost) > now else (only.take(now, cost),)
-            for meter, cost in zip(self.meters, costs, strict=True):
-                if meter.ready_at(now, cost) > now:
-                    return None
-            return self._take(self.meters, now, costs)
+            if only is None:
+                return self._admit_by_all(now, costs)
+            cost = costs[0]
+            mark = only.admit(now, cost)
+            if mark is None:
+                return None
+            if only.same_until > now and cost == 1.0 and not self._heard:
+                self._issue(only, now)
+            return (mark,)
+        finally:
+            self._lock.release()
+
+    def _admit_by_all(self, now: float, costs: Costs) -> Marks | None:
+        for meter, cost in zip(self.meters, costs, strict=True):
+            if meter.ready_at(now, cost) > now:
+                return None
+        return self._take(self.meters, now, costs)
+
+    def _issue(self, only: Meter, now: float) -> None:
+        """Take for calls to come: as many as fit now, for as long as that says the same of each."""
+        many = int(min(only.left(now), _ALIKE))
+        if many > 0:
+            until = only.same_until
+            self._mark = mark = only.take(now, many)
+            self.tickets = repeat((mark,), many)
+            self.until = until
+
+    def _recall(self, now: float) -> None:
+        """Give back what nobody has drawn; a ticket is drawn either here or by a call, by no two of them."""
+        mark = self._mark
+        self.until = _NEVER
+        rest = len(list(self.tickets))
+        if rest and self._only is not None:
+            self._only.correct(mark, -rest, now)
 
     def turn_of(self, now: float, costs: Costs) -> float:
         """When a call that came now would have its turn; exact if nothing changes until then."""
         with self._lock:
+            self._recall(now)
             return self._plan(now, costs)
 
     def join(self, now: float, costs: Costs, latest: float) -> tuple[Waiter | None, float]:
@@ -141,6 +199,7 @@ class RateGate:
         There is none either where *queue* wait already.
         """
         with self._lock:
+            self._recall(now)
             turn = self._plan(now, costs)
             if turn > latest or len(self.waiters) >= self.queue:
                 return None, turn
@@ -175,15 +234,17 @@ class RateGate:
     def settle(self, marks: Marks, changes: Costs, now: float) -> None:
         """What was taken cost *changes* more than was taken for it, or less where they are negative."""
         with self._lock:
+            self._recall(now)
             for meter, mark, change in zip(self.meters, marks, changes, strict=True):
                 if change:
                     meter.correct(mark, change, now)
             told = self._let_in(now)
         self._tell(told, now)
 
-    def close(self, until: float) -> None:
+    def close(self, now: float, until: float) -> None:
         """Let nobody in until the instant *until*."""
         with self._lock:
+            self._recall(now)
             self.closed_until = max(self.closed_until, until)
 
     def hear(self, position: int, now: float, limit: float | None, spare: float) -> None:
@@ -199,6 +260,8 @@ class RateGate:
             spare: How much the meter thought that it could give and the provider did not; from 0.
         """
         with self._lock:
+            self._recall(now)
+            self._heard = True
             meter, made = self.meters[position], self._made[position]
             if limit is not None and limit < meter.limit:
                 meter.resize(limit)
@@ -214,6 +277,7 @@ class RateGate:
     def left(self, now: float) -> Costs:
         """How much may be taken of each meter at *now*; negative in debt."""
         with self._lock:
+            self._recall(now)
             return tuple(meter.left(now) for meter in self.meters)
 
     def _plan(self, now: float, costs: Costs) -> float:

@@ -53,7 +53,7 @@ class SlidingWindow:
     61.2
     """
 
-    __slots__ = ("_held", "_last", "_used", "_width", "limit", "per")
+    __slots__ = ("_held", "_last", "_used", "_width", "limit", "per", "same_until")
 
     def __init__(self, limit: float, per: float, slices: int = 100) -> None:
         self.limit: float = limit
@@ -62,6 +62,7 @@ class SlidingWindow:
         self._held: deque[Slice] = deque()
         self._last = Slice(-inf, -inf, 0.0)
         self._used = 0.0
+        self.same_until: float = -inf
 
     @property
     def largest(self) -> float:
@@ -88,6 +89,10 @@ class SlidingWindow:
             now = max(now, one.until)
         return now
 
+    def admit(self, now: float, cost: float) -> Slice | None:
+        """Take *cost* if it fits, and a mark to :meth:`correct` it by; None if it does not."""
+        return None if self.ready_at(now, cost) > now else self.take(now, cost)
+
     def take(self, now: float, cost: float) -> Slice:
         """Take *cost*, whether it fits or not; a mark to :meth:`correct` it by."""
         held = self._held
@@ -101,6 +106,7 @@ class SlidingWindow:
         width = self._width
         self._last = last = Slice(now + width, now + width + width + self.per, cost)
         held.append(last)
+        self.same_until = last.end
         return last
 
     def correct(self, mark: Slice, change: float, now: float) -> None:

@@ -125,7 +125,7 @@ class RateLimiter(Policy):
         queue: int = 1000,
         input_tokens: Callable[..., float] | None = None,
         output_tokens: float | Callable[..., float] | None = None,
-        margin: float = 1.25,
+        margin: float = 1.5,
         usage: Callable[[Any], float | None] = tokens_used,
         item_tokens: float | None = None,
         oversize: Literal["reject", "drain"] = "reject",
@@ -193,8 +193,15 @@ class RateLimiter(Policy):
     async def around(self, proceed: Proceed[T], call: Call) -> T:
         """Take a request and the tokens, run, and settle for what was used."""
         gate = self._gate
-        costs, tokens_in = self._costs(call) if self._counts_tokens else (_ONE, 0.0)
-        marks = gate.admit(call.now(), costs)
+        if self._counts_tokens:
+            costs, tokens_in = self._costs(call)
+            marks = gate.admit(call.now(), costs)
+        else:
+            costs, tokens_in = _ONE, 0.0
+            tickets, now = gate.tickets, call.now()
+            marks = next(tickets, None) if now < gate.until else None
+            if marks is None:
+                marks = gate.admit(now, costs)
         if marks is None:
             latest = self._latest(call)
             waiter = self._join(costs, latest, call)
@@ -331,7 +338,7 @@ class RateLimiter(Policy):
         asked = retry_after_of(error, self.wall())
         seconds = self._per / _UNTOLD if asked is None else min(asked, _LONGEST * self._per)
         now = call.now()
-        self._gate.close(now + seconds)
+        self._gate.close(now, now + seconds)
         self.emit(RateClosed, now, seconds=seconds)
 
     def _hear(self, source: object, reserved: _Reserved, call: Call) -> None:

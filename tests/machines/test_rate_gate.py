@@ -119,8 +119,8 @@ def test_nobody_waits_who_would_be_too_late_or_too_many():
 
 def test_a_closed_gate_lets_nobody_in_until_it_opens():
     one = gate(10)
-    one.close(5.0)
-    one.close(3.0)
+    one.close(0.0, 5.0)
+    one.close(0.0, 3.0)
     assert one.admit(4.0, (1,)) is None
     guest = Guest(one, 4.0, (1,))
     assert guest.comes == 5.0
