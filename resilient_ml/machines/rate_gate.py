@@ -7,8 +7,8 @@
 * No timer serves the queue: each waiter wakes at its own turn and lets in whoever's turn it is. So one that
   hangs, or whose event loop is gone, holds nobody up for long.
 * Calls of cost 1 at a lone meter need no lock: the gate takes many of them at once and hands them out as
-  tickets, good for as long as the meter would have said the same of each. Whatever else touches the meter first
-  gives back the tickets that nobody has drawn, so it counts to the call.
+  tickets, good for as long as the meter would have said the same of each. Whatever else touches the meter
+  first gives back the tickets that nobody has drawn, so it counts to the call.
 * A waiter that leaves has taken nothing yet; those behind it move up, and the first of them is woken where
   its turn has come nearer. The same holds when a call is settled for less than it had reserved.
 """
@@ -100,8 +100,8 @@ class RateGate:
         queue: How many may wait, from 0.
 
     Attributes:
-        tickets: Whoever draws one before the instant :attr:`until` has passed for the cost of 1; it is the mark
-            of that. Read before :attr:`until`: tickets that were recalled cannot be drawn.
+        tickets: Whoever draws one before the instant :attr:`until` has passed for the cost of 1; it is the
+            mark of that. Read before :attr:`until`: tickets that were recalled cannot be drawn.
         until: When the tickets end.
 
     >>> from resilient_ml.machines.gcra import Gcra

@@ -35,11 +35,17 @@ class TicketsChangeNothing(RuleBasedStateMachine):
         self.kept: list[tuple[float, Marks, Marks]] = []
         self.gave_back = False
         self.line: list[tuple[Waiter, Waiter]] = []
+        self.taken_at: dict[Waiter, float] = {}
 
     def call(self) -> Marks | None:
         tickets = self.quick.tickets
         marks = next(tickets, None) if self.now < self.quick.until else None
         return self.quick.admit(self.now, ONE) if marks is None else marks
+
+    def note_who_was_let_in(self) -> None:
+        for quick, _ in self.line:
+            if quick.marks is not None:
+                self.taken_at.setdefault(quick, self.now)
 
     @rule(many=st.integers(1, 80))
     def calls(self, many: int) -> None:
@@ -65,6 +71,7 @@ class TicketsChangeNothing(RuleBasedStateMachine):
         self.quick.settle(quick, (-1.0,), self.now)
         self.plain.settle(plain, (-1.0,), self.now)
         self.gave_back = True
+        self.note_who_was_let_in()
 
     @rule(seconds=st.integers(1, 100))
     def the_provider_refuses(self, seconds: int) -> None:
@@ -89,10 +96,11 @@ class TicketsChangeNothing(RuleBasedStateMachine):
                 for gate, one in zip((self.quick, self.plain), pair, strict=True)
             ]
             assert comes[0] == comes[1]
+            self.note_who_was_let_in()
             if comes[0] is None:
                 self.line.remove(pair)
                 assert pair[0].marks is not None and pair[1].marks is not None
-                self.kept.append((self.now, pair[0].marks, pair[1].marks))
+                self.kept.append((self.taken_at[pair[0]], pair[0].marks, pair[1].marks))
 
     @precondition(lambda self: self.line)
     @rule(which=st.integers(0, 10))
@@ -101,7 +109,8 @@ class TicketsChangeNothing(RuleBasedStateMachine):
         marks = self.quick.leave(quick, self.now), self.plain.leave(plain, self.now)
         assert (marks[0] is None) == (marks[1] is None)
         if marks[0] is not None and marks[1] is not None:
-            self.kept.append((self.now, *marks))
+            self.kept.append((self.taken_at[quick], *marks))
+        self.note_who_was_let_in()
 
     @rule()
     def both_say_the_same(self) -> None:
@@ -110,7 +119,7 @@ class TicketsChangeNothing(RuleBasedStateMachine):
 
     @invariant()
     def no_more_than_the_limit_allows(self) -> None:
-        times = [at for at, *_ in self.kept]
+        times = sorted(at for at, *_ in self.kept)
         if self.span:
             assert sum(at > self.now - self.span for at in times) <= self.limit
         elif not self.gave_back:  # what a bucket gives back may be used at once, on top of the rate
