@@ -77,8 +77,25 @@ def _pyresilience(**settings: Any) -> Guard:
         "bulkhead": module.BulkheadConfig,
         "timeout": module.TimeoutConfig,
         "fallback": module.FallbackConfig,
+        "rate_limiter": module.RateLimiterConfig,
     }
     guard: Guard = module.resilient(**{name: configs[name](**given) for name, given in settings.items()})
+    return guard
+
+
+def _limits(strategy: str) -> Guard:
+    limits, strategies = import_module("limits"), import_module("limits.strategies")
+    limiter = getattr(strategies, strategy)(import_module("limits.storage").MemoryStorage())
+    allowed = limits.RateLimitItemPerMinute(10**12)
+
+    def guard(fn: Fn) -> Fn:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if not limiter.hit(allowed):
+                raise RuntimeError("over the limit")
+            return fn(*args, **kwargs)
+
+        return wrapper
+
     return guard
 
 
@@ -261,6 +278,17 @@ BULKHEAD = (
     Peer("pyresilience", lambda: _pyresilience(bulkhead={"max_concurrent": 10}), same=True),
     Peer("interlock", lambda: _interlock(lambda build: build.bulkhead(10)), same=True),
     Peer("hyx", _attribute("hyx.bulkhead", "bulkhead", 10, 10), sync=False, same=True),
+)
+
+RATE = (
+    Peer("nopanic", lambda: import_module("nopanic").rate_limit(1e15), note="bucket"),
+    Peer("limits, moving window", lambda: _limits("MovingWindowRateLimiter"), note="remembers every call"),
+    Peer("limits, two windows", lambda: _limits("SlidingWindowCounterRateLimiter"), note="approximate"),
+    Peer(
+        "pyresilience",
+        lambda: _pyresilience(rate_limiter={"max_calls": 10**15, "period": 60.0}),
+        note="bucket",
+    ),
 )
 
 FALLBACK = (

@@ -2,7 +2,8 @@
 
 Run it with ``python benchmarks/rate_limiter.py``.
 
-**A plain call**, against a bare closure. The goal: at most 5 times as long.
+**A plain call**, against a bare closure and the peers. The goal: at most 5 times as long. A bucket that is
+full again at each call costs more than one in use.
 
 **An hour at a provider** that counts exactly: 600 requests and 90,000 tokens in any 60 s, refused with a 429
 beyond. More is wanted than that. A call's tokens are log-normal, and it asks for at most 1,000; it is on its
@@ -19,8 +20,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from comparison import closure, identity
+from comparison import closure, compare, identity
 from measuring import Case, Options, calls_of, measure, options
+from peers import RATE
 from tables import Figure, machine, report, table
 
 from resilient_ml import deadline
@@ -130,10 +132,17 @@ def hour(make: Callable[[], RateLimiter], seed: int, last: float = LAST) -> tupl
 def main(how: Options) -> None:
     """Measure, simulate and print."""
     base = Case("closure", calls_of(closure(identity)))
-    cases = [
-        Case("ours, sliding window", calls_of(RateLimiter(1e15)(identity)), "ours"),
-        Case("ours, bucket", calls_of(RateLimiter(1e15, window="bucket")(identity)), "ours"),
-    ]
+    cases = compare(
+        identity,
+        calls_of,
+        RateLimiter(1e15),
+        peers=RATE,
+        others={
+            "ours, a bucket in use": RateLimiter(2e6, per=1.0, burst=1.0, window="bucket"),
+            "ours, a bucket that is full": RateLimiter(1e15, window="bucket"),
+            "ours, requests and tokens": RateLimiter(1e15, tokens=1e15),
+        },
+    )
     report("A plain call", [Figure("rate limiter", measure(base, cases, how), 5)])
     rows = []
     for name, make in LIMITERS.items():

@@ -54,6 +54,7 @@ from .policies.keyed import Keyed
 from .policies.rate_limiter import RateLimiter
 from .policies.retry import Retry
 from .policies.stream import Stream
+from .policies.surge_guard import SurgeGuard
 from .policies.throttle import Throttle
 from .policies.timeout import Timeout
 from .stats.space_saving import Heavy
@@ -103,6 +104,7 @@ __all__ = [
     "StreamInterrupted",
     "StreamTimeout",
     "StreamTruncated",
+    "SurgeGuard",
     "Throttle",
     "Timeout",
     "WorkerCrashed",

@@ -33,6 +33,8 @@ __all__ = [
     "RetryStopped",
     "StaleServed",
     "Subscription",
+    "SurgeEnded",
+    "SurgeStarted",
     "TimedOut",
     "log_to",
     "subscribe",
@@ -158,6 +160,23 @@ class BudgetSoftLimit(Event):
 
     spent: float
     limit: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurgeStarted(Event):
+    """More is asked for than can be served: *demand* a second, where *capacity* is what there is."""
+
+    demand: float
+    capacity: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurgeEnded(Event):
+    """All can be served again, after *seconds*; *shed* calls were refused, *peak* a second asked for."""
+
+    seconds: float
+    shed: int
+    peak: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from resilient_ml import (
     Pipeline,
     RateLimiter,
     Retry,
+    SurgeGuard,
     Throttle,
     Timeout,
 )
@@ -28,6 +29,7 @@ def every_policy():
         "bulkhead": lambda: Bulkhead(4, queue=4),
         "limiter": lambda: AdaptiveLimiter(queue=4),
         "throttle": Throttle,
+        "surge guard": lambda: SurgeGuard(1e6),
         "rate limiter": lambda: RateLimiter(1e6),
         "budget": lambda: Budget(1e6, unit="calls"),
         "fallback": lambda: Fallback("popular"),

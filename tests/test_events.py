@@ -24,6 +24,8 @@ from resilient_ml.events import (
     RetryStopped,
     StaleServed,
     Subscription,
+    SurgeEnded,
+    SurgeStarted,
     TimedOut,
     log_to,
     subscribe,
@@ -47,6 +49,8 @@ SAMPLES: list[Event] = [
     BudgetSoftLimit(policy="p", at=1.0, spent=8.0, limit=10.0),
     StaleServed(policy="p", at=1.0, reason="refreshing", age=3.0),
     NotStored(policy="p", at=1.0, reason="it is degraded"),
+    SurgeStarted(policy="p", at=1.0, demand=90.0, capacity=50.0),
+    SurgeEnded(policy="p", at=1.0, seconds=60.0, shed=2400, peak=120.0),
 ]
 
 

@@ -322,6 +322,7 @@ def test_every_policy_has_one_body_and_nothing_else_of_it_is_async() -> None:
         "RateLimiter",
         "Retry",
         "StreamVisits",
+        "SurgeGuard",
         "Throttle",
         "Timeout",
     }

@@ -25,6 +25,7 @@ from resilient_ml import (
     Retry,
     RetryBudget,
     State,
+    SurgeGuard,
     Throttle,
     Timeout,
 )
@@ -51,6 +52,7 @@ MADE = {
     "limiter": lambda: AdaptiveLimiter(initial=8, queue=4, deadline=2.0),
     "hedge": lambda: Hedge(smaller_model, delay=0.5, ratio=0.1),
     "throttle": lambda: Throttle(multiplier=1.5, refusals="overload"),
+    "surge guard": lambda: SurgeGuard(50, patience=0.5, cost=len),
     "queue": lambda: Bulkhead(64, cost=len, queue=Queue(size=9, order="deadline")),
     "rate limiter": lambda: RateLimiter(60, tokens=9000, wait=False),
     "budget": lambda: Budget(5.0, cost=0.1, per=60),

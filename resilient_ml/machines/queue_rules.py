@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from .. import _checks
+from .bands import band_of, check_bands
 
 Order = Literal["fifo", "lifo_under_load", "deadline"]
 
@@ -84,15 +85,7 @@ class Queue:
         self._check_bands()
 
     def _check_bands(self) -> None:
-        if self.band is not None:
-            _checks.function("band", self.band, remedy="pass a function of the call's arguments")
-        if isinstance(self.bands, str) or len(set(self.bands)) != len(self.bands):
-            raise ValueError("bands must be different names; write bands=('interactive', 'batch')")
-        if (self.band is None) != (not self.bands):
-            raise ValueError(
-                "band= and bands= belong together; pass bands=('interactive', 'batch') and a function of the "
-                "call's arguments that returns one of them"
-            )
+        check_bands(self.band, self.bands)
         total = 0.0
         for name, share in self.reserved.items():
             if name not in self.bands:
@@ -107,16 +100,7 @@ class Queue:
         Raises:
             ValueError: ``band`` returned none of ``bands``.
         """
-        if self.band is None:
-            return 0
-        name = self.band(*args, **kwargs)
-        try:
-            return list(self.bands).index(name)
-        except ValueError:
-            raise ValueError(
-                f"band must return one of {', '.join(map(repr, self.bands))}, got {_checks.shown(name)}; "
-                "add it to bands=, or return one of those"
-            ) from None
+        return band_of(self.band, self.bands, args, kwargs)
 
     def tenant_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
         """Whose call it is."""

@@ -48,6 +48,7 @@ from resilient_ml import (
     StreamInterrupted,
     StreamTimeout,
     StreamTruncated,
+    SurgeGuard,
     Throttle,
     Timeout,
     WorkerCrashed,
@@ -151,6 +152,8 @@ guard = Pipeline(
     Coalesce(key=draw_key, hand_overs=2),
     HotKeyLimiter(key=draw_key, hot_share=0.2),
     Throttle(multiplier=1.5, window_seconds=30, max_rejection=0.8, refusals=(Kind.OVERLOAD, ConnectionError)),
+    SurgeGuard(50, patience=0.5, cost=len, band=draw_key, bands=("a", "b"), window=10),
+    SurgeGuard(lambda: 4 * 12.5),
     AdaptiveLimiter(initial=8, maximum=64, deadline=2.0, cost=len, queue=Queue(size=8)),
     Bulkhead(8),
     Bulkhead(
@@ -313,6 +316,9 @@ def operate(breaker: CircuitBreaker, bulkhead: Bulkhead, throttle: Throttle) -> 
     breaker.restore(breaker.snapshot())
     assert_type(throttle.rejection, float)
     throttle.reset()
+    surge = SurgeGuard(50)
+    assert_type(surge.demand, float)
+    assert_type(surge.surging, bool)
     assert_type(bulkhead.limit, float)
     cache = Cache()
     assert_type(cache.statistics(), CacheStatistics)

@@ -24,6 +24,7 @@ from resilient_ml import (
     Retry,
     RetryBudget,
     Stream,
+    SurgeGuard,
     Throttle,
     Timeout,
 )
@@ -72,6 +73,7 @@ POLICIES = {
     ),
     "throttle": Throttle,
     "nervous throttle": lambda: Throttle(minimum_calls=1, max_rejection=0.99),
+    "surge guard": lambda: SurgeGuard(1e6, cost=two),
     "rate limiter": lambda: RateLimiter(1e6),
     "bucket": lambda: RateLimiter(1e6, tokens=1e9, window="bucket"),
     "budget": lambda: Budget(1e6, unit="calls"),
