@@ -13,10 +13,24 @@ from peers import BULKHEAD
 from tables import Figure, report, table
 
 from resilient_ml import AdaptiveLimiter, Budget, Bulkhead, HotKeyLimiter, Queue, Throttle
-from resilient_ml.machines.limits import AIMDLimit, EnvoyLimit, FailsafeLimit, Gradient2Limit, VegasLimit
+from resilient_ml.machines.limits import (
+    AIMDLimit,
+    EnvoyLimit,
+    FailsafeLimit,
+    Gradient2Limit,
+    LimitAlgorithm,
+    VegasLimit,
+)
 
 LIMIT = 10
 LONGEST_US = 2.5
+CLASSICS: tuple[type[LimitAlgorithm], ...] = (
+    AIMDLimit,
+    VegasLimit,
+    Gradient2Limit,
+    EnvoyLimit,
+    FailsafeLimit,
+)
 
 
 def main(how: Options) -> None:
@@ -26,16 +40,26 @@ def main(how: Options) -> None:
     figures = [
         Figure(
             "bulkhead",
-            measure(base, compare(identity, calls_of, Bulkhead(LIMIT), None, BULKHEAD, queued), how),
+            measure(
+                base,
+                compare(
+                    identity,
+                    calls_of,
+                    Bulkhead(LIMIT),
+                    None,
+                    [peer for peer in BULKHEAD if peer.sync],
+                    queued,
+                ),
+                how,
+            ),
             6,
         )
     ]
-    classics = (AIMDLimit, VegasLimit, Gradient2Limit, EnvoyLimit, FailsafeLimit)
     others = {
         "throttle": Throttle(),
         "hot keys": HotKeyLimiter(key=str),
         "budget": Budget(1e15, per=60.0, unit="calls", cost=1.0),
-        **{f"adaptive limiter, {one.__name__}": AdaptiveLimiter(algorithm=one) for one in classics},
+        **{f"adaptive limiter, {one.__name__}": AdaptiveLimiter(algorithm=one) for one in CLASSICS},
     }
     figures.append(
         Figure(

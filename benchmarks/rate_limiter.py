@@ -140,7 +140,7 @@ def main(how: Options) -> None:
         others={
             "ours, a bucket in use": RateLimiter(2e6, per=1.0, burst=1.0, window="bucket"),
             "ours, a bucket that is full": RateLimiter(1e15, window="bucket"),
-            "ours, requests and tokens": RateLimiter(1e15, tokens=1e15),
+            "ours, requests and tokens": RateLimiter(1e15, tokens=1e15, output_tokens=10),
         },
     )
     report("A plain call", [Figure("rate limiter", measure(base, cases, how), 5)])

@@ -3,9 +3,9 @@
 Run it with ``python benchmarks/surge.py``.
 
 A model serves 100 calls a second, and is asked for 70: a fifth by people who wait, the rest in batches. At
-60 s the batches become ten times as many. At 120 s the autoscaler has brought four times the capacity. Each call
-has a deadline of its caller, 1 s. The goals, in the minute of the surge: 99 % of what is urgent is answered,
-and goodput is above 90 % of the capacity there is; and before it nothing is refused.
+60 s the batches become ten times as many. At 120 s the autoscaler has brought four times the capacity. Each
+call has a deadline of its caller, 1 s. The goals, in the minute of the surge: 99 % of what is urgent is
+answered, and goodput is above 90 % of the capacity there is; and before it nothing is refused.
 
 Simulated time, so the figures do not depend on the machine; the median of the seeds.
 """

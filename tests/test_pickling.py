@@ -54,7 +54,7 @@ MADE = {
     "throttle": lambda: Throttle(multiplier=1.5, refusals="overload"),
     "surge guard": lambda: SurgeGuard(50, patience=0.5, cost=len),
     "queue": lambda: Bulkhead(64, cost=len, queue=Queue(size=9, order="deadline")),
-    "rate limiter": lambda: RateLimiter(60, tokens=9000, wait=False),
+    "rate limiter": lambda: RateLimiter(60, tokens=9000, wait=False, output_tokens=100),
     "budget": lambda: Budget(5.0, cost=0.1, per=60),
     "fallback": lambda: Fallback(smaller_model, "popular", on=("oom", KeyError)),
     "keyed": lambda: Keyed(seats, key=tenant, max_keys=8),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -174,6 +175,7 @@ class RateLimiter(Policy):
             _checks.whole("queue", queue, at_least=0, remedy="pass 0 to refuse at once"),
         )
         self._hears = False
+        self._guesses = self._counts_tokens and self._output is None and self._item is None
 
     def _meter(self, limit: float) -> Meter:
         if self._window == "sliding":
@@ -301,9 +303,22 @@ class RateLimiter(Policy):
 
     def _ended(self, result: object, reserved: _Reserved, call: Call, emitted: int) -> None:
         if self._counts_tokens:
-            self._used(reserved, told_by(call, result, self._usage), call, emitted)
+            used = told_by(call, result, self._usage)
+            if used is None and self._guesses:
+                self._cannot_see(reserved)
+            self._used(reserved, used, call, emitted)
         if self._feedback and type(result) not in _SILENT:
             self._hear(result, reserved, call)
+
+    def _cannot_see(self, reserved: _Reserved) -> None:
+        """Say once that the limiter works on a guess: calls would wait for no reason that anybody sees."""
+        self._guesses = False
+        warnings.warn(
+            f"rate limiter {self.name!r} cannot see how many tokens an answer used, so that each call keeps "
+            f"the {reserved.costs[-1]:g} that were reserved for it; pass usage= to read it from the answer, "
+            "output_tokens= to say what to expect, or item_tokens= for streams",
+            stacklevel=2,
+        )
 
     def _failed(self, error: Exception, reserved: _Reserved, call: Call, emitted: int) -> None:
         ours = isinstance(error, Rejected)

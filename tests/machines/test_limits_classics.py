@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resilient_ml import AdaptiveLimiter
+from resilient_ml.machines import limits
 from resilient_ml.machines.limits.aimd import AIMDLimit
 from resilient_ml.machines.limits.envoy import EnvoyLimit, median
 from resilient_ml.machines.limits.failsafe import Correlation, FailsafeLimit, percentile
@@ -229,3 +231,10 @@ def test_whatever_a_classic_is_told_it_stays_within_its_bounds(make):
         assert again.limit == limit.limit
 
     holds()
+
+
+@pytest.mark.parametrize("name", [name for name in limits.__all__ if name != "LimitAlgorithm"])
+def test_each_is_made_by_its_class_alone(name):
+    algorithm = getattr(limits, name)
+    assert repr(AdaptiveLimiter(algorithm=algorithm)).startswith("AdaptiveLimiter(")
+    assert algorithm().limit >= 1

@@ -417,3 +417,14 @@ def test_a_fork_has_no_calls_in_flight():
     limiter._estimate.begin()
     limiter._estimate.after_fork()
     assert limiter._estimate._in_flight == 0
+
+
+def test_it_says_once_that_it_cannot_see_what_answers_use(world):
+    safe = RateLimiter(tokens=1000, name="llm")(world.model("cat"))
+    with pytest.warns(
+        UserWarning, match="'llm' cannot see how many tokens .* keeps the 50 that .* pass usage="
+    ):
+        world.call(safe)
+    world.call(safe)
+    for told in ({"output_tokens": 10}, {"item_tokens": 1}):
+        world.call(RateLimiter(tokens=1000, **told)(world.model("cat")))

@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable
 from typing import ClassVar
 
+from .golden import golden
 from .protocol import LimitAlgorithm, Trip
 
 
@@ -32,6 +33,7 @@ class EnvoyLimit(LimitAlgorithm):
 
     Args:
         draw: Gives uniform samples in [0, 1), for the moments of measuring.
+            By default multiples of the golden ratio.
         interval: Seconds between two measurements of the baseline.
         minimum: The limit while it is measured, and the smallest.
         maximum: The largest limit.
@@ -42,10 +44,15 @@ class EnvoyLimit(LimitAlgorithm):
     CALLS: ClassVar[int] = 50
 
     def __init__(
-        self, draw: Callable[[], float], *, interval: float = 60.0, minimum: float = 3, maximum: float = 1000
+        self,
+        draw: Callable[[], float] | None = None,
+        *,
+        interval: float = 60.0,
+        minimum: float = 3,
+        maximum: float = 1000,
     ) -> None:
         super().__init__(minimum, minimum, maximum)
-        self._draw = draw
+        self._draw = golden() if draw is None else draw
         self._interval = interval
         self._baseline = 0.0
         self._measure_at = math.inf

@@ -18,6 +18,7 @@ import math
 from collections.abc import Callable
 from typing import ClassVar
 
+from .golden import golden
 from .protocol import OK, LimitAlgorithm, Trip
 
 
@@ -52,6 +53,7 @@ class GradientLimit(LimitAlgorithm):
 
     Args:
         draw: Gives uniform samples in [0, 1), which spread the moments at which the baseline is forgotten.
+            By default multiples of the golden ratio.
         tolerance: How much longer than the shortest a call may take before the limit shrinks.
         initial: The limit to begin with.
         minimum: The smallest limit.
@@ -62,7 +64,7 @@ class GradientLimit(LimitAlgorithm):
 
     def __init__(
         self,
-        draw: Callable[[], float],
+        draw: Callable[[], float] | None = None,
         *,
         tolerance: float = 2.0,
         initial: float = 50,
@@ -71,7 +73,7 @@ class GradientLimit(LimitAlgorithm):
     ) -> None:
         super().__init__(initial, minimum, maximum)
         self.shortest: float = 0.0
-        self._draw = draw
+        self._draw = golden() if draw is None else draw
         self._tolerance = tolerance
         self._left = self._interval()
 

@@ -22,6 +22,7 @@ import math
 from collections.abc import Callable
 from typing import ClassVar
 
+from .golden import golden
 from .protocol import OK, LimitAlgorithm, Trip
 
 
@@ -35,6 +36,7 @@ class VegasLimit(LimitAlgorithm):
 
     Args:
         draw: Gives uniform samples in [0, 1), which spread the moments at which the baseline is forgotten.
+            By default multiples of the golden ratio.
         probe: After about so many limits of calls it is.
         initial: The limit to begin with.
         minimum: The smallest limit.
@@ -45,7 +47,7 @@ class VegasLimit(LimitAlgorithm):
 
     def __init__(
         self,
-        draw: Callable[[], float],
+        draw: Callable[[], float] | None = None,
         *,
         probe: int = 30,
         initial: float = 20,
@@ -54,10 +56,10 @@ class VegasLimit(LimitAlgorithm):
     ) -> None:
         super().__init__(initial, minimum, maximum)
         self.shortest: float = 0.0
-        self._draw = draw
+        self._draw = golden() if draw is None else draw
         self._probe = probe
         self._count = 0
-        self._jitter = 0.5 + 0.5 * draw()
+        self._jitter = 0.5 + 0.5 * self._draw()
 
     def learn(self, now: float, trip: Trip) -> None:
         """Adapt at once."""

@@ -75,7 +75,7 @@ POLICIES = {
     "nervous throttle": lambda: Throttle(minimum_calls=1, max_rejection=0.99),
     "surge guard": lambda: SurgeGuard(1e6, cost=two),
     "rate limiter": lambda: RateLimiter(1e6),
-    "bucket": lambda: RateLimiter(1e6, tokens=1e9, window="bucket"),
+    "bucket": lambda: RateLimiter(1e6, tokens=1e9, window="bucket", output_tokens=10),
     "budget": lambda: Budget(1e6, unit="calls"),
     "fallback": lambda: Fallback("popular"),
     "fallback that waits": lambda: Fallback("popular", when_all_out="wait"),
