@@ -35,6 +35,8 @@ V = TypeVar("V")
 
 _HITS = 64
 """So many hits are put down before they are worked off."""
+_FEWEST, _EXPECTED = 64, 16_384
+"""The sketch is made for so many entries at least, and at most."""
 _WARM = 6
 _CHANCE = 1 / 128
 """A candidate that came this often and still lost is let in now and then: where somebody has made a victim
@@ -126,6 +128,8 @@ class TinyLFU(Generic[V]):
         window: The share of the window, from 0 to 1.
         protected: The share of the main part that is for entries that were asked for again.
         seed: Shifts the hashes of the sketch.
+        entries: How many entries to expect, for the size of the sketch; by default *max_weight*, as if each
+            weighed 1, and at most 16,384. Where there are more, it grows.
 
     >>> cache = TinyLFU(2, rng=lambda: 0.5)
     >>> for key in ("cat", "dog"):
@@ -147,6 +151,7 @@ class TinyLFU(Generic[V]):
         window: float = 0.01,
         protected: float = 0.8,
         seed: int = 0,
+        entries: int | None = None,
     ) -> None:
         self.max_weight: int = max_weight
         self.evictions: int = 0
@@ -157,7 +162,8 @@ class TinyLFU(Generic[V]):
         self._probation: _Segment[V] = _Segment(max_weight)
         self._protected: _Segment[V] = _Segment(int((max_weight - room) * protected))
         self._entries: dict[Hashable, Entry[V]] = {}
-        self._sketch = FrequencySketch(64, seed=seed)
+        expected = max_weight if entries is None else entries
+        self._sketch = FrequencySketch(min(max(expected, _FEWEST), _EXPECTED), seed=seed)
         self._hits = 0
         self._misses = 0
         self._recent: deque[Hashable] = deque()

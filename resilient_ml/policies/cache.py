@@ -113,7 +113,8 @@ class Cache(Policy):
             self._keys.version,
         )
         draw = _checks.function("rng", rng, remedy="pass random.Random(7).random, say")
-        self._store: TinyLFU[Kept] = TinyLFU(most, rng=draw)
+        # An answer of a kilobyte is about the least that is worth keeping.
+        self._store: TinyLFU[Kept] = TinyLFU(most, rng=draw, entries=most // 1024)
         self._shelf = Shelf(self._store, rules, draw, self._tell)
         self._coalesce = _checks.flag("coalesce", coalesce, remedy="pass False to share none")
         self._flights = Flights(

@@ -34,11 +34,11 @@ def test_counts_stop_at_fifteen():
     assert sketch.estimate("cat") == 15
 
 
-def test_all_are_halved_after_ten_times_the_capacity():
+def test_all_are_halved_after_sixteen_times_the_capacity():
     sketch = FrequencySketch(100)
     for _ in range(12):
         sketch.add("cat")
-    for key in range(987):
+    for key in range(1587):
         sketch.add(key)
     assert sketch.estimate("cat") >= 12
     sketch.add("dog")
