@@ -72,6 +72,7 @@ PRODUCT = ("", *GROUND, *CORE, "stats", "machines", "policies", "_drivers", "_pi
 LAYERS = (
     Layer("ground", GROUND),
     Layer("statistics", ("stats",), ("errors", "stats")),
+    Layer("detectors of drift", ("drift",), ("errors", "_checks", "stats", "drift")),
     # A machine's lock is its own, and is never held while anybody waits.
     Layer("machines", ("machines",), (*GROUND, "stats", "machines"), ("threading",)),
     Layer("core", CORE, (*GROUND, *CORE)),
@@ -275,7 +276,10 @@ def test_no_imports_go_in_a_circle() -> None:
         visit(module, ())
 
 
-@pytest.mark.parametrize("module", [name for name in SOURCES if name.split(".")[0] in ("stats", "machines")])
+PURE = {"stats", "machines", "drift"}
+
+
+@pytest.mark.parametrize("module", [name for name in SOURCES if name.split(".")[0] in PURE])
 def test_what_is_pure_never_waits(module: str) -> None:
     waits = (ast.AsyncFunctionDef, ast.Await, ast.AsyncWith, ast.AsyncFor)
     assert not [node.lineno for node in ast.walk(SOURCES[module]) if isinstance(node, waits)]

@@ -1,0 +1,191 @@
+"""The mean of a bounded number, such as the rate of errors, has risen: evidence by betting on it."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from .._checks import one_of, real
+from ._wealth import Form, beginning, gather
+from .detector import Detector, Evidence, Floats, reference_values, surplus
+
+BETS = 8
+MEMORY = 1024
+"""How many observations are kept to say when the change began."""
+
+Direction = Literal["up", "down", "both"]
+
+
+class BoundedMean(Detector):
+    """What `EShiryaevRoberts` and `ECusum` share: the bets, and how a mean is tolerated.
+
+    Each observation is brought to ``y`` in [0, 1] by *bounds*; values beyond are taken as the bound. Bet *j*
+    of the upward ones multiplies its wealth by ``1 + stake_j * (y - tolerated)``: more than 1 on average
+    only if the mean is above what is tolerated. The stakes are eight, geometric, from 0.02 of the highest to
+    ``min(0.9 / tolerated, 40)``, so one of them fits small and large rises. Downward bets mirror them.
+    """
+
+    form: ClassVar[Form]
+    _wealth: list[float]
+
+    def __init__(
+        self,
+        tolerated: float,
+        *,
+        arl: float = 10_000,
+        direction: Direction = "up",
+        tolerated_low: float | None = None,
+        bounds: tuple[float, float] = (0.0, 1.0),
+    ) -> None:
+        super().__init__(arl)
+        low, high = (real("bounds", end, remedy="pass (lowest, highest)") for end in bounds)
+        if not low < high:
+            raise ValueError(f"bounds must be (lowest, highest), got ({low!r}, {high!r}); swap or widen them")
+        remedy = "pass the highest mean that is no cause for alarm"
+        number = real("tolerated", tolerated, remedy=remedy)
+        least = number if tolerated_low is None else real("tolerated_low", tolerated_low, remedy=remedy)
+        if not (low < number < high and low < least <= number):
+            raise ValueError(
+                f"tolerated must lie inside the bounds {low:g} and {high:g}, tolerated_low at or below it, "
+                f"got {number!r} and {least!r}; {remedy}"
+            )
+        self.tolerated: float = number
+        self.tolerated_low: float = least
+        self.direction: Direction = cast(Direction, one_of("direction", direction, ("up", "down", "both")))
+        self.bounds: tuple[float, float] = (low, high)
+        self._low, self._high, self._scale = low, high, 1.0 / (high - low)
+        stakes, centres = self._bets()
+        # factor = constant + slope * x, so that one multiplication and one addition make it.
+        self._slopes = [stake * self._scale for stake in stakes]
+        self._constants = [
+            1.0 - stake * (centre + low * self._scale) for stake, centre in zip(stakes, centres, strict=True)
+        ]
+        self._recent: deque[float] = deque(maxlen=MEMORY)
+        self._begin()
+
+    def _bets(self) -> tuple[list[float], list[float]]:
+        stakes: list[float] = []
+        centres: list[float] = []
+        up = (self.tolerated - self._low) * self._scale
+        down = (self.tolerated_low - self._low) * self._scale
+        if self.direction != "down":
+            stakes += _ladder(up)
+            centres += [up] * BETS
+        if self.direction != "up":
+            stakes += [-stake for stake in _ladder(1.0 - down)]
+            centres += [down] * BETS
+        return stakes, centres
+
+    @classmethod
+    def from_reference(
+        cls,
+        reference: npt.ArrayLike,
+        *,
+        arl: float = 10_000,
+        direction: Direction = "up",
+        bounds: tuple[float, float] = (0.0, 1.0),
+    ) -> Self:
+        """A detector that tolerates what *reference* shows, and 1.28 standard errors more.
+
+        One value at each bound is added to the reference, so one without any error tolerates a few.
+        The run length is promised for a true mean no further out: of 10 references one is luckier than that.
+
+        Args:
+            reference: Observations of quiet times, one dimension, at least 20 finite ones; 1000 are good.
+            arl: As for the class.
+            direction: As for the class.
+            bounds: As for the class.
+        """
+        low, high = bounds
+        values = np.append(np.clip(reference_values(reference), low, high), [low, high])
+        centre, margin = float(values.mean()), 1.28 * float(values.std()) / math.sqrt(len(values))
+        room = 1e-6 * (high - low)
+        return cls(
+            min(centre + margin, high - room),
+            arl=arl,
+            direction=direction,
+            tolerated_low=max(centre - margin, low + room),
+            bounds=bounds,
+        )
+
+    def update(self, value: float) -> bool:
+        """Feed one observation; whether it raised an alarm."""
+        if not math.isfinite(value):
+            return self._refuse()
+        value = self._low if value < self._low else self._high if value > self._high else float(value)
+        self._recent.append(value)
+        self.seen += 1
+        self.alarmed_last = False
+        self.statistic = total = self._step(value)
+        if total < self.threshold:
+            return False
+        self._raise_alarm()
+        return True
+
+    @abstractmethod
+    def _step(self, value: float) -> float:
+        """The mean evidence after *value*, which is within the bounds."""
+
+    def _absorb(self, rows: Floats) -> tuple[int, bool]:
+        kept = np.clip(rows[:8192], self._low, self._high)
+        factors = self._factors(kept)
+        self._wealth, self.statistic, place = gather(self._wealth, factors, self.form, self.threshold)
+        used = len(kept) if place < 0 else place + 1
+        self._recent.extend(kept[max(0, used - MEMORY) : used].tolist())
+        return used, place >= 0
+
+    def _factors(self, values: Floats) -> Floats:
+        factors: Floats = np.multiply.outer(np.array(self._slopes), values)
+        factors += np.array(self._constants)[:, None]
+        return factors
+
+    def _explain(self) -> Evidence:
+        values = np.array(self._recent)
+        since = beginning(self._factors(values))
+        after = values[-since:]
+        mean = float(after.mean())
+        edge = self.tolerated if mean >= self.tolerated else self.tolerated_low
+        spread = math.sqrt(max(float(after.var()), (edge - self._low) * (self._high - edge) / (since + 1)))
+        return Evidence(self.statistic, self.threshold, self.seen, since, surplus(mean - edge, spread, since))
+
+    def _begin(self) -> None:
+        self._wealth = [0.0] * len(self._slopes)
+        self._recent.clear()
+        self.statistic = 0.0
+
+    def _save(self) -> dict[str, Any]:
+        return {
+            "tolerated": self.tolerated,
+            "tolerated_low": self.tolerated_low,
+            "arl": self.arl,
+            "direction": self.direction,
+            "bounds": list(self.bounds),
+            "wealth": list(self._wealth),
+            "recent": list(self._recent),
+        }
+
+    @classmethod
+    def _load(cls, state: Mapping[str, Any]) -> Self:
+        low, high = state["bounds"]
+        detector = cls(
+            state["tolerated"],
+            arl=state["arl"],
+            direction=state["direction"],
+            tolerated_low=state["tolerated_low"],
+            bounds=(low, high),
+        )
+        detector._wealth = [float(one) for one in state["wealth"]]
+        detector._recent.extend(state["recent"])
+        return detector
+
+
+def _ladder(tolerated: float) -> list[float]:
+    """The stakes on a rise above *tolerated*, which is between 0 and 1."""
+    highest = min(0.9 / tolerated, 40.0)
+    return [highest * 0.02 ** (1.0 - rung / (BETS - 1)) for rung in range(BETS)]

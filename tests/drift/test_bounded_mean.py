@@ -1,0 +1,140 @@
+"""Means watched by betting on them."""
+
+import numpy as np
+import pytest
+
+from resilient_ml.drift import ECusum, EShiryaevRoberts
+
+
+def stakes(tolerated: float) -> list[float]:
+    highest = min(0.9 / tolerated, 40.0)
+    return [highest * 0.02 ** (1 - rung / 7) for rung in range(8)]
+
+
+@pytest.mark.parametrize("form", [EShiryaevRoberts, ECusum])
+def test_the_evidence_is_the_formula(form: type[EShiryaevRoberts] | type[ECusum]) -> None:
+    detector = form(0.2, arl=1e9)
+    wealth = [0.0] * 8
+    for value in (0.0, 1.0, 0.5, 1.0, 0.25):
+        detector.update(value)
+        into = [one + 1 if form is EShiryaevRoberts else max(one, 1) for one in wealth]
+        wealth = [one * (1 + stake * (value - 0.2)) for one, stake in zip(into, stakes(0.2), strict=True)]
+        assert detector.statistic == pytest.approx(sum(wealth) / 8)
+
+
+def test_the_alarm_comes_when_the_evidence_reaches_the_run_length() -> None:
+    exact = EShiryaevRoberts(0.2, arl=1e9)
+    for _ in range(4):
+        exact.update(1.0)
+    reached = exact.statistic
+    assert EShiryaevRoberts(0.2, arl=reached).update_many([1.0] * 4).tolist() == [3]
+    assert EShiryaevRoberts(0.2, arl=reached * 1.001).update_many([1.0] * 5).tolist() == [4]
+
+
+def test_bounds_scale_the_observation_and_clip_it() -> None:
+    plain, scaled = EShiryaevRoberts(0.25, arl=1e6), EShiryaevRoberts(-5.0, bounds=(-10.0, 10.0), arl=1e6)
+    for value, twin in ((0.0, -10.0), (1.0, 10.0), (0.5, 0.0), (1.0, 99.0), (0.0, -99.0)):
+        plain.update(value)
+        scaled.update(twin)
+        assert scaled.statistic == pytest.approx(plain.statistic)
+
+
+def test_a_fall_is_a_rise_of_the_complement() -> None:
+    values = [0.2, 0.4, 0.1, 0.0]
+    up, down = EShiryaevRoberts(0.3, arl=1e6), EShiryaevRoberts(0.7, direction="down", arl=1e6)
+    up.update_many(values)
+    down.update_many([1 - value for value in values])
+    assert down.statistic == pytest.approx(up.statistic)
+
+
+def test_both_ways_are_averaged_so_that_the_promise_holds() -> None:
+    up = EShiryaevRoberts(0.6, arl=1e6)
+    down = EShiryaevRoberts(0.4, direction="down", arl=1e6)
+    both = EShiryaevRoberts(0.6, tolerated_low=0.4, direction="both", arl=1e6)
+    for detector in (up, down, both):
+        detector.update_many([0.1, 0.9, 0.9, 0.2])
+    assert both.statistic == pytest.approx((up.statistic + down.statistic) / 2)
+
+
+def test_errors_alarm_upwards_only_unless_asked() -> None:
+    assert not len(EShiryaevRoberts(0.5, arl=100).update_many(np.zeros(1000)))
+    alarms = EShiryaevRoberts(0.5, direction="both", arl=100).update_many(np.zeros(1000))
+    assert alarms[0] < 20
+
+
+def test_the_reference_sets_what_is_tolerated() -> None:
+    detector = EShiryaevRoberts.from_reference([0.0] * 90 + [1.0] * 10)
+    mean = 11 / 102
+    margin = 1.28 * (mean * (1 - mean) / 102) ** 0.5
+    assert detector.tolerated == pytest.approx(mean + margin)
+    assert detector.tolerated_low == pytest.approx(mean - margin)
+
+
+@pytest.mark.parametrize(("value", "low"), [(0.0, 0.0), (1.0, 0.9)])
+def test_a_reference_without_errors_or_without_successes_still_leaves_room(value: float, low: float) -> None:
+    detector = ECusum.from_reference(np.full(50, value), direction="both")
+    assert low < detector.tolerated_low < detector.tolerated < 1.0
+
+
+def test_what_is_not_finite_in_a_reference_is_left_out() -> None:
+    with pytest.raises(ValueError, match="at least 20 finite values, got 19"):
+        EShiryaevRoberts.from_reference([0.0] * 19 + [float("nan")])
+    with pytest.raises(ValueError, match="reference must have 1 dimension, got 2"):
+        EShiryaevRoberts.from_reference(np.zeros((30, 2)))
+
+
+def test_the_evidence_tells_what_was_beyond_what_is_tolerated_and_since_when() -> None:
+    detector = EShiryaevRoberts(0.2, arl=10_000)
+    detector.update_many([0.1] * 500 + [0.6] * 20)
+    assert detector.evidence is not None
+    assert detector.evidence.since == detector.evidence.at - 500
+    assert 0.2 < detector.evidence.effect < 0.4
+    down = EShiryaevRoberts(0.5, tolerated_low=0.4, direction="down", arl=10_000)
+    down.update_many([0.5] * 100 + [0.0] * 30)
+    assert down.evidence is not None
+    assert -0.4 < down.evidence.effect < -0.2
+
+
+def test_its_stretches_are_remembered_to_a_bound() -> None:
+    detector = EShiryaevRoberts(0.2)
+    detector.update_many(np.full(9000, 0.1))
+    assert len(detector.state()["recent"]) == 1024
+    single = EShiryaevRoberts(0.2)
+    for _ in range(1100):
+        single.update(0.1)
+    assert len(single.state()["recent"]) == 1024
+
+
+@pytest.mark.parametrize("form", [EShiryaevRoberts, ECusum])
+def test_false_alarms_are_as_far_apart_as_promised(form: type[EShiryaevRoberts] | type[ECusum]) -> None:
+    values = (np.random.default_rng(5).random(200_000) < 0.1).astype(float)
+    detector = form(0.1, arl=500)
+    detector.update_many(values)
+    assert 0 < detector.alarms <= 200_000 / 500
+
+
+def test_the_promise_needs_no_independence() -> None:
+    """A spread that stays for long, around the tolerated mean given the past."""
+    generator = np.random.default_rng(6)
+    scale = np.repeat(generator.choice([0.1, 1.0], 2000), 100)
+    values = 0.5 + 0.5 * scale * generator.choice([-1.0, 1.0], 200_000)
+    detector = EShiryaevRoberts(0.5, arl=500)
+    detector.update_many(values)
+    assert detector.alarms <= 200_000 / 500
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"tolerated": 0.0}, "tolerated must lie inside the bounds"),
+        ({"tolerated": 1.0}, "tolerated must lie inside the bounds"),
+        ({"tolerated": 0.5, "tolerated_low": 0.6}, "tolerated_low at or below it"),
+        ({"tolerated": 0.5, "tolerated_low": 0.0}, "tolerated must lie inside"),
+        ({"tolerated": 0.5, "bounds": (1.0, 0.0)}, "bounds must be"),
+        ({"tolerated": 0.5, "bounds": (1.0, 1.0)}, "bounds must be"),
+        ({"tolerated": 0.5, "direction": "sideways"}, "direction must be"),
+    ],
+)
+def test_parameters_out_of_range_are_named(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        EShiryaevRoberts(**arguments)  # type: ignore[arg-type]

@@ -1,0 +1,166 @@
+"""What every detector promises, whatever it watches."""
+
+import itertools
+import json
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resilient_ml.drift import Detector, ECusum, EShiryaevRoberts
+
+
+def errors(rate: float, count: int, seed: int) -> Any:
+    return (np.random.default_rng(seed).random(count) < rate).astype(float)
+
+
+MAKE: dict[str, Callable[[], Detector]] = {
+    "EShiryaevRoberts": lambda: EShiryaevRoberts(0.15, arl=1000),
+    "ECusum": lambda: ECusum(0.15, arl=1000),
+    "both ways": lambda: EShiryaevRoberts(0.16, tolerated_low=0.04, direction="both", arl=1000),
+}
+STREAM: dict[str, Any] = {name: np.r_[errors(0.1, 300, 1), errors(0.6, 300, 2)] for name in MAKE}
+
+
+@pytest.fixture(params=MAKE)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def one_by_one(detector: Any, stream: Any) -> list[int]:
+    return [place for place, value in enumerate(stream) if detector.update(value)]
+
+
+def agree(one: Any, other: Any) -> bool:
+    """Equal but for the rounding of sums that were added up in another order."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(agree(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(agree, one, other))
+    return bool(one == other)
+
+
+def test_a_change_is_found_and_the_quiet_before_is_not(kind: str) -> None:
+    alarms = MAKE[kind]().update_many(STREAM[kind])
+    assert 300 <= alarms[0] < 400
+
+
+@settings(max_examples=25, deadline=None)
+@given(cuts=st.lists(st.integers(0, 600), max_size=6), broken=st.lists(st.integers(0, 599), max_size=5))
+@pytest.mark.parametrize("kind", MAKE)
+def test_any_split_gives_the_answer_of_single_updates(kind: str, cuts: list[int], broken: list[int]) -> None:
+    stream = STREAM[kind].copy()
+    stream[broken] = np.nan
+    single, many = MAKE[kind](), MAKE[kind]()
+    edges = [0, *sorted(cuts), len(stream)]
+    found = [
+        begin + int(place)
+        for begin, end in itertools.pairwise(edges)
+        for place in many.update_many(stream[begin:end])
+    ]
+    assert found == one_by_one(single, stream)
+    assert many.refused == single.refused == len(set(broken))
+    assert agree(many.state(), single.state())
+    assert many.level == single.level
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_reaches_no_sum(kind: str, bad: float) -> None:
+    detector, clean = cast(Any, MAKE[kind]()), MAKE[kind]()
+    stream = STREAM[kind]
+    poisoned = np.full_like(stream[:1], bad)
+    assert not detector.update(poisoned[0])
+    assert not len(detector.update_many(np.concatenate([poisoned, stream[:50], poisoned])))
+    clean.update_many(stream[:50])
+    assert detector.refused == 3
+    assert {**detector.state(), "refused": 0} == clean.state()
+
+
+def test_nothing_in_is_nothing_changed(kind: str) -> None:
+    detector = MAKE[kind]()
+    detector.update_many(STREAM[kind][:100])
+    before = detector.state()
+    assert detector.update_many(STREAM[kind][:0]).tolist() == []
+    assert detector.state() == before
+
+
+def test_its_state_survives_json_at_any_time(kind: str) -> None:
+    for until in (0, 100, 299, 340, 600):
+        detector = MAKE[kind]()
+        detector.update_many(STREAM[kind][:until])
+        again = type(detector).from_state(json.loads(json.dumps(detector.state())))
+        assert again.state() == detector.state()
+        assert (again.level, again.evidence) == (detector.level, detector.evidence)
+        rest = STREAM[kind][until:]
+        assert again.update_many(rest).tolist() == detector.update_many(rest).tolist()
+        assert again.state() == detector.state()
+
+
+def test_a_state_of_another_kind_is_refused(kind: str) -> None:
+    detector = MAKE[kind]()
+    for wrong in ({"detector": "Other"}, {"version": 2}, {"version": None}):
+        with pytest.raises(ValueError, match="state must be of"):
+            type(detector).from_state({**detector.state(), **wrong})
+
+
+def test_reset_is_a_new_detector(kind: str) -> None:
+    detector = MAKE[kind]()
+    detector.update_many(STREAM[kind])
+    assert detector.alarms
+    detector.reset()
+    assert detector.state() == MAKE[kind]().state()
+
+
+def test_after_an_alarm_the_evidence_begins_anew(kind: str) -> None:
+    detector = cast(Any, MAKE[kind]())
+    first = int(detector.update_many(STREAM[kind])[0])
+    detector.reset()
+    detector.update_many(STREAM[kind][: first + 1])
+    assert detector.level == "drift"
+    assert detector.statistic == 0.0
+    evidence = detector.evidence
+    assert evidence.at == first + 1 == detector.seen
+    assert evidence.statistic >= evidence.threshold == detector.threshold
+    assert abs(first - 300 + 1 - evidence.since) <= 40
+    assert evidence.effect > 0
+    detector.update(STREAM[kind][0])
+    assert detector.level == "stable"
+
+
+def test_a_warning_comes_before_the_alarm(kind: str) -> None:
+    detector = cast(Any, MAKE[kind]())
+    levels = []
+    for value in STREAM[kind]:
+        detector.update(value)
+        levels.append(detector.level)
+    first = levels.index("drift")
+    assert "warn" in levels[300:first]
+    assert levels[first - 1] == "warn"
+
+
+def test_its_memory_does_not_grow(kind: str) -> None:
+    detector = MAKE[kind]()
+    quiet = STREAM[kind][:300]
+    for _ in range(10):
+        detector.update_many(quiet)
+    size = len(json.dumps(detector.state()))
+    for _ in range(20):
+        detector.update_many(quiet)
+    assert len(json.dumps(detector.state())) < size * 1.2
+
+
+def test_the_wrong_shape_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match="dimension"):
+        MAKE[kind]().update_many(np.zeros((2, 2, 2)))
+
+
+@pytest.mark.parametrize("arl", [1.9, math.nan, "many"])
+def test_a_run_length_is_a_number_from_two(arl: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match="arl must be"):
+        EShiryaevRoberts(0.1, arl=arl)
