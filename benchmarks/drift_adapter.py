@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from resilient_ml.drift import Detector, ECusum, EShiryaevRoberts
+from resilient_ml.drift import (
+    CategoricalShiryaevRoberts,
+    ConformalShiryaevRoberts,
+    Detector,
+    ECusum,
+    EShiryaevRoberts,
+)
 
 ARL = 10_000
 
@@ -51,4 +57,6 @@ def entry(name: str, kind: str, make: Callable[..., Detector], knob: float = ARL
 REGISTRY = [
     entry("EShiryaevRoberts", "bern", EShiryaevRoberts.from_reference),
     entry("ECusum", "bern", ECusum.from_reference),
+    entry("ConformalShiryaevRoberts", "real", ConformalShiryaevRoberts),
+    entry("CategoricalShiryaevRoberts", "cat", CategoricalShiryaevRoberts),
 ]

@@ -1,7 +1,17 @@
 """Detectors of drift: pure, in bounded memory, told by the run length between false alarms."""
 
+from .categorical import CategoricalShiryaevRoberts
+from .conformal import ConformalShiryaevRoberts
 from .detector import Detector, Evidence, Level
 from .e_cusum import ECusum
 from .e_shiryaev_roberts import EShiryaevRoberts
 
-__all__ = ["Detector", "ECusum", "EShiryaevRoberts", "Evidence", "Level"]
+__all__ = [
+    "CategoricalShiryaevRoberts",
+    "ConformalShiryaevRoberts",
+    "Detector",
+    "ECusum",
+    "EShiryaevRoberts",
+    "Evidence",
+    "Level",
+]

@@ -11,19 +11,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resilient_ml.drift import Detector, ECusum, EShiryaevRoberts
+from resilient_ml.drift import (
+    CategoricalShiryaevRoberts,
+    ConformalShiryaevRoberts,
+    Detector,
+    ECusum,
+    EShiryaevRoberts,
+)
 
 
 def errors(rate: float, count: int, seed: int) -> Any:
     return (np.random.default_rng(seed).random(count) < rate).astype(float)
 
 
+def normal(count: int, mean: float, seed: int) -> Any:
+    return np.random.default_rng(seed).normal(mean, size=count)
+
+
 MAKE: dict[str, Callable[[], Detector]] = {
     "EShiryaevRoberts": lambda: EShiryaevRoberts(0.15, arl=1000),
     "ECusum": lambda: ECusum(0.15, arl=1000),
     "both ways": lambda: EShiryaevRoberts(0.16, tolerated_low=0.04, direction="both", arl=1000),
+    "ConformalShiryaevRoberts": lambda: ConformalShiryaevRoberts(normal(500, 0.0, 3), arl=1000),
+    "CategoricalShiryaevRoberts": lambda: CategoricalShiryaevRoberts([0] * 900 + [1] * 100, arl=1000),
 }
 STREAM: dict[str, Any] = {name: np.r_[errors(0.1, 300, 1), errors(0.6, 300, 2)] for name in MAKE}
+STREAM["CategoricalShiryaevRoberts"] = np.r_[errors(0.1, 300, 7), errors(0.6, 300, 8)]
+STREAM["ConformalShiryaevRoberts"] = np.r_[normal(300, 0.0, 4), normal(300, 1.0, 5)]
 
 
 @pytest.fixture(params=MAKE)

@@ -1,0 +1,180 @@
+"""The shares of classes, routes or tokens have changed: evidence by betting on the recent shares."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .._checks import whole
+from ._wealth import gather
+from .detector import Detector, Evidence, Floats
+
+RATES = (0.05, 0.01)
+PRIOR = 20.0
+"""How many observations the reference counts for against the recent ones."""
+
+MEMORY = 1024
+BLOCK = 64
+FEW = 40
+"""Up to so many categories one observation alone costs less in a loop than in arrays."""
+
+
+class CategoricalShiryaevRoberts(Detector):
+    """Alarms when categories no longer come in the shares that a reference shows.
+
+    ``q(x) = (20 p(x) + recent count of x) / (20 + recent count)`` is what one would expect from the recent
+    past, whose counts are forgotten at 5 and at 1 percent an observation; it is known before *x* comes. So
+    ``q(x) / p(x)`` is 1 on average while the shares are ``p``, and is a bet with evidence
+    ``R <- (R + 1) * q(x) / p(x) / (1 + 1.5 (K - 1) / n)``; the alarm comes when the mean of the two reaches
+    *arl*.
+
+    The shares are those of the reference, half an observation added to each category and to the bin of all
+    that it does not know. That they are estimated weighs against the promise as the logarithm of `arl` is
+    small, and the forgetting weighs for it: what was measured is in the benchmarks.
+
+    Effects are the share since the change less that of the reference, halved and summed over the categories
+    (total variation, 0 to 1), less what chance gives; its parts name the categories.
+
+    Args:
+        reference: Categories of quiet times, whole numbers from 0, one dimension, at least 20.
+        categories: How many there are, from 1; those of the reference if left out. All others, negative ones
+            too, share one bin.
+        arl: Observations between false alarms, from 2; the default is one in 10 000.
+
+    Raises:
+        ValueError: A parameter is out of its range.
+
+    >>> detector = CategoricalShiryaevRoberts([0, 0, 0, 1] * 250, arl=1000)
+    >>> alarms = detector.update_many([0, 0, 0, 1] * 50 + [0, 1, 1, 1] * 25)
+    >>> int(alarms[0]) > 200, [category for category, _ in detector.evidence.parts][:2]
+    (True, [1, 0])
+
+    Source: J. Shin, A. Ramdas, A. Rinaldo, "E-detectors", New England Journal of Statistics in Data Science
+    2(2), 2024; R. Krichevsky, V. Trofimov, IEEE Transactions on Information Theory 27(2), 1981, for the half.
+    """
+
+    _kind: ClassVar[str] = "CategoricalShiryaevRoberts"
+    _wealth: list[float]
+    _counts: list[list[float]]
+
+    def __init__(
+        self, reference: npt.ArrayLike, *, categories: int | None = None, arl: float = 10_000
+    ) -> None:
+        values = np.asarray(reference, dtype=np.float64)
+        if values.ndim != 1 or len(values) < 20 or not np.isfinite(values).all():
+            raise ValueError(
+                "reference must hold at least 20 finite categories in one dimension, got shape "
+                f"{values.shape}; collect 1000 in quiet times"
+            )
+        known = int(max(values.max(), 0.0)) + 1
+        if categories is not None:
+            known = whole("categories", categories, at_least=1, remedy="pass how many categories there are")
+        counts = np.bincount(_binned(values, known), minlength=known + 1)
+        self._setup(counts.tolist(), arl)
+
+    def _setup(self, counts: list[int], arl: float) -> None:
+        super().__init__(arl)
+        self._reference = counts
+        self.categories: int = len(counts) - 1
+        self.shares: list[float] = [(one + 0.5) / (sum(counts) + len(counts) / 2) for one in counts]
+        # What a bet on the true shares would earn on average from the errors of the estimated ones.
+        self._fee = 1.0 + 1.5 * (sum(one > 0 for one in counts) - 1) / sum(counts)
+        self._recent: deque[int] = deque(maxlen=MEMORY)
+        self._begin()
+
+    def update(self, value: float) -> bool:
+        """Feed one observation; whether it raised an alarm."""
+        if not math.isfinite(value):
+            return self._refuse()
+        if self.categories > FEW:
+            return bool(len(self.update_many([value])))
+        place = int(value) if 0 <= value < self.categories else self.categories
+        wealth = self._wealth
+        for bet, rate in enumerate(RATES):
+            counts = self._counts[bet]
+            share = self.shares[place]
+            factor = (PRIOR * share + counts[place]) / ((PRIOR + sum(counts)) * share * self._fee)
+            wealth[bet] = (wealth[bet] + 1.0) * factor
+            kept = 1.0 - rate
+            self._counts[bet] = counts = [count * kept for count in counts]
+            counts[place] += 1.0
+        self._recent.append(place)
+        self.seen += 1
+        self.alarmed_last = False
+        self.statistic = total = sum(wealth) / len(wealth)
+        if total < self.threshold:
+            return False
+        self._raise_alarm()
+        return True
+
+    def _absorb(self, rows: Floats) -> tuple[int, bool]:
+        bins = _binned(rows[:BLOCK], self.categories)
+        count = len(bins)
+        shares = np.array(self.shares)[bins]
+        same = bins[:, None] == bins[None, :]
+        ages = np.arange(count)[:, None] - np.arange(count)[None, :]
+        factors = np.empty((len(RATES), count))
+        for bet, rate in enumerate(RATES):
+            kept = 1.0 - rate
+            decay = kept ** np.arange(count)
+            before = np.array(self._counts[bet])[bins] * decay
+            before += np.where(same & (ages > 0), kept ** np.maximum(ages - 1.0, 0.0), 0.0).sum(axis=1)
+            total = sum(self._counts[bet]) * decay + (1.0 - decay) / rate
+            factors[bet] = (PRIOR * shares + before) / ((PRIOR + total) * shares * self._fee)
+        self._wealth, self.statistic, place = gather(self._wealth, factors, "sr", self.threshold)
+        used = count if place < 0 else place + 1
+        for bet, rate in enumerate(RATES):
+            kept = 1.0 - rate
+            weights = kept ** np.arange(used - 1, -1, -1.0)
+            fresh = np.bincount(bins[:used], weights=weights, minlength=self.categories + 1)
+            self._counts[bet] = (np.array(self._counts[bet]) * kept**used + fresh).tolist()
+        self._recent.extend(bins[:used].tolist())
+        return used, place >= 0
+
+    def _explain(self) -> Evidence:
+        bins = np.array(self._recent)
+        shares = np.array(self.shares)
+        # The recent shares were not known in the past: bets on the last ones, few and many.
+        growth = np.array([self._growth(bins, shares, latest) for latest in (25, 100)])
+        since = int(growth.max(axis=0).argmax()) + 1
+        moved = np.bincount(bins[-since:], minlength=len(shares)) / since - shares
+        chance = np.sqrt(shares * (1.0 - shares) * 2.0 / (math.pi * since))
+        effect = max(float(np.abs(moved).sum() - chance.sum()) / 2.0, 0.0)
+        order = np.argsort(-np.abs(moved), kind="stable")[:10]
+        parts = tuple((int(one), float(moved[one])) for one in order)
+        return Evidence(self.statistic, self.threshold, self.seen, since, effect, parts)
+
+    def _growth(self, bins: npt.NDArray[np.intp], shares: Floats, latest: int) -> Floats:
+        """Earnings of a bet on the shares of the *latest* over the last one, the last two, and so on."""
+        late = np.bincount(bins[-latest:], minlength=len(shares)) + PRIOR * shares
+        return np.cumsum(np.log(late / late.sum() / shares)[bins[::-1]])
+
+    def _begin(self) -> None:
+        self._wealth = [0.0] * len(RATES)
+        self._counts = [[0.0] * (self.categories + 1) for _ in RATES]
+        self._recent.clear()
+        self.statistic = 0.0
+
+    def _save(self) -> dict[str, Any]:
+        counts = [list(one) for one in self._counts]
+        filled = {"wealth": list(self._wealth), "counts": counts, "recent": list(self._recent)}
+        return {"arl": self.arl, "reference": list(self._reference), **filled}
+
+    @classmethod
+    def _load(cls, state: Mapping[str, Any]) -> Self:
+        detector = cls.__new__(cls)
+        detector._setup([int(one) for one in state["reference"]], state["arl"])
+        detector._wealth = [float(one) for one in state["wealth"]]
+        detector._counts = [[float(one) for one in counts] for counts in state["counts"]]
+        detector._recent.extend(state["recent"])
+        return detector
+
+
+def _binned(values: Floats, known: int) -> npt.NDArray[np.intp]:
+    """Categories as bins, all that is unknown in the last."""
+    return np.where((values >= 0) & (values < known), values, known).astype(np.intp)
