@@ -13,6 +13,7 @@ from resilient_ml.drift import (
     Detector,
     ECusum,
     EShiryaevRoberts,
+    RandomFeatureAverages,
 )
 
 ARL = 10_000
@@ -59,4 +60,5 @@ REGISTRY = [
     entry("ECusum", "bern", ECusum.from_reference),
     entry("ConformalShiryaevRoberts", "real", ConformalShiryaevRoberts),
     entry("CategoricalShiryaevRoberts", "cat", CategoricalShiryaevRoberts),
+    entry("RandomFeatureAverages", "multi", RandomFeatureAverages),
 ]

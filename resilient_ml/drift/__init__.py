@@ -5,6 +5,7 @@ from .conformal import ConformalShiryaevRoberts
 from .detector import Detector, Evidence, Level
 from .e_cusum import ECusum
 from .e_shiryaev_roberts import EShiryaevRoberts
+from .random_features import RandomFeatureAverages
 
 __all__ = [
     "CategoricalShiryaevRoberts",
@@ -14,4 +15,5 @@ __all__ = [
     "EShiryaevRoberts",
     "Evidence",
     "Level",
+    "RandomFeatureAverages",
 ]

@@ -1,0 +1,205 @@
+"""Embeddings, or many features at once, have moved: averages of random features against a reference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .._checks import whole
+from .detector import Detector, Evidence, Floats
+
+RATES = (0.08, 0.02, 0.005)
+BLOCK = 64
+STREAMS, STEPS = 64, 1200
+"""How many streams are drawn from the reference to set the threshold, and how long each is."""
+
+SAFETY = 2.0
+"""The run length is asked this many times over: a sample that is drawn from repeats itself."""
+
+Singles = npt.NDArray[np.float32]
+
+
+class RandomFeatureAverages(Detector):
+    """Alarms when rows of numbers are no longer distributed as a reference, whatever about them changed.
+
+    Each row, standardised, becomes 256 features ``cos(w z)`` and ``sin(w z)`` with random ``w``, whose means
+    together tell distributions apart as the maximum mean discrepancy with a Gaussian kernel does. They are
+    averaged with weights that fall by 8, 2 and 0.5 percent a row, so fast and slow changes are found::
+
+        m_r <- (1 - r) m_r + r phi(x)
+        statistic = max over r of |m_r - mean of the reference|^2 / (its expectation without drift)
+
+    Without a window: the memory and the cost of a row are the same whatever the traffic. The threshold is set
+    when the detector is made, from streams drawn from the reference itself, whose mean is redrawn for each as
+    the reference is a sample too; the largest values fit a Gumbel law, which gives any run length. The run
+    length is measured, no theorem.
+
+    The statistic is about 1 without drift. Effects are the square root of its excess over 1; the parts name
+    the features of the row whose recent mean moved most, in standard deviations of the reference.
+
+    Args:
+        reference: float64, shape (rows, features), at least 100 rows, all finite; 1000 are good.
+        arl: Rows between false alarms, from 2; the default is one in 10 000.
+        seed: Chooses the random features.
+
+    Raises:
+        ValueError: A parameter is out of its range.
+
+    >>> import numpy as np
+    >>> draw = np.random.default_rng(0).normal
+    >>> detector = RandomFeatureAverages(draw(size=(500, 8)), arl=5000)
+    >>> stream = draw(size=(300, 8))
+    >>> stream[200:, 3] += 2.0
+    >>> bool(200 < detector.update_many(stream)[0] < 240), detector.evidence.parts[0][0]
+    (True, 3)
+
+    Source: A. Rahimi, B. Recht, "Random features for large-scale kernel machines", NIPS 2007; N. Keriven,
+    D. Garreau, I. Poli, "NEWMA: a new method for scalable model-free online change-point detection", IEEE
+    Transactions on Signal Processing 68, 2020.
+    """
+
+    _kind: ClassVar[str] = "RandomFeatureAverages"
+    _averages: list[Singles]
+    _recent: Floats
+
+    def __init__(self, reference: npt.ArrayLike, *, arl: float = 10_000, seed: int = 0) -> None:
+        super().__init__(arl)
+        rows = np.asarray(reference, dtype=np.float64)
+        if rows.ndim != 2 or len(rows) < 100 or rows.shape[1] < 1 or not np.isfinite(rows).all():
+            raise ValueError(
+                "reference must hold at least 100 finite rows of features, got an array of shape "
+                f"{rows.shape}; collect 1000 rows in quiet times"
+            )
+        self._seed = whole("seed", seed, at_least=0, remedy="pass any whole number from 0")
+        self.features: int = rows.shape[1]
+        self._centre = rows.mean(axis=0)
+        spread = rows.std(axis=0)
+        self._scale = 1.0 / np.where(spread > 0.0, spread, 1.0)
+        self._frequencies = self._draw_frequencies(((rows - self._centre) * self._scale).astype(np.float32))
+        mapped = self._map(rows)
+        self._mean: Singles = mapped.mean(axis=0)
+        variance = float(mapped.var(axis=0).sum())
+        self._expected = [max(variance, 1e-6) * rate / (2.0 - rate) for rate in RATES]
+        self.threshold = self._calibrate(mapped - self._mean)
+        self._begin()
+
+    def _draw_frequencies(self, rows: Singles) -> Singles:
+        generator = np.random.default_rng(self._seed)
+        half = len(rows) // 2
+        distances = np.sqrt(((rows[:half] - rows[half : 2 * half]) ** 2).sum(axis=1))
+        bandwidth = max(float(np.median(distances)), 1e-6)
+        return (generator.normal(size=(self.features, 128)) / bandwidth).astype(np.float32)
+
+    def _map(self, rows: Floats) -> Singles:
+        angles = ((rows - self._centre) * self._scale).astype(np.float32) @ self._frequencies
+        return np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
+
+    def _calibrate(self, mapped: Singles) -> float:
+        """The threshold, from the largest statistic of each of many streams drawn from the reference."""
+        generator = np.random.default_rng([self._seed, 1])
+        count = len(mapped)
+        # The mean of the reference is off by that of a sample of its size.
+        off = np.array([mapped[generator.integers(0, count, count)].mean(axis=0) for _ in range(STREAMS)])
+        largest = np.zeros(STREAMS)
+        averages = [np.zeros((STREAMS, mapped.shape[1]), np.float32) for _ in RATES]
+        for _ in range(STEPS):
+            fresh = mapped[generator.integers(0, count, STREAMS)] - off
+            for average, rate, expected in zip(averages, RATES, self._expected, strict=True):
+                np.add(average, np.float32(rate) * (fresh - average), out=average)
+                np.maximum(largest, np.einsum("ij,ij->i", average, average) / expected, out=largest)
+        scale = float(largest.std()) * math.sqrt(6.0) / math.pi
+        place = float(largest.mean()) - 0.5772 * scale
+        # In STEPS rows the largest exceeds h with probability exp(-(h - place) / scale) when that is small.
+        return place + scale * math.log(max(SAFETY * self.arl / STEPS, 1.0))
+
+    def _warning(self) -> float:
+        return 0.8 * self.threshold
+
+    def _rows(self, values: npt.ArrayLike) -> Floats:
+        rows = np.asarray(values, dtype=np.float64)
+        if rows.ndim != 2 or rows.shape[1] != self.features:
+            raise ValueError(
+                f"values must have 2 dimensions and {self.features} features, got shape {rows.shape}; "
+                "pass one row an observation"
+            )
+        return rows
+
+    def update(self, row: npt.ArrayLike) -> bool:
+        """Feed one row; whether it raised an alarm."""
+        return bool(len(self.update_many(np.asarray(row, dtype=np.float64)[None])))
+
+    def _absorb(self, rows: Floats) -> tuple[int, bool]:
+        rows = rows[:BLOCK]
+        count = len(rows)
+        ages = np.arange(count)[:, None] - np.arange(count)[None, :]
+        mapped = self._map(rows) - self._mean
+        averages: list[Singles] = []
+        largest = np.zeros(count)
+        for average, rate, expected in zip(self._averages, RATES, self._expected, strict=True):
+            weights = np.where(ages >= 0, rate * (1.0 - rate) ** np.maximum(ages, 0), 0.0).astype(np.float32)
+            path = weights @ mapped
+            path += ((1.0 - rate) ** np.arange(1.0, count + 1)).astype(np.float32)[:, None] * average
+            np.maximum(largest, np.einsum("ij,ij->i", path, path) / expected, out=largest)
+            averages.append(path)
+        reached = largest >= self.threshold
+        alarm = bool(reached.any())
+        used = int(reached.argmax()) + 1 if alarm else count
+        self._averages = [path[used - 1].copy() for path in averages]
+        self.statistic = float(largest[used - 1])
+        self._level_of(rows[:used])
+        return used, alarm
+
+    def _level_of(self, rows: Floats) -> None:
+        """Keep the recent mean of each feature, clipped at 4 standard deviations: no single row rules."""
+        kept = (1.0 - RATES[0]) ** np.arange(len(rows), -1, -1.0)
+        far = np.clip((rows - self._centre) * self._scale, -4.0, 4.0)
+        self._recent = kept[0] * self._recent + RATES[0] * (kept[1:] @ far)
+
+    def _explain(self) -> Evidence:
+        sizes = [
+            float(one @ one) / expected for one, expected in zip(self._averages, self._expected, strict=True)
+        ]
+        # An average with rate r holds about 1 / r rows.
+        since = min(self.seen, round(1.0 / RATES[int(np.argmax(sizes))]))
+        order = np.argsort(-np.abs(self._recent), kind="stable")[:10]
+        parts = tuple((int(one), float(self._recent[one])) for one in order)
+        effect = math.sqrt(max(self.statistic - 1.0, 0.0))
+        return Evidence(self.statistic, self.threshold, self.seen, since, effect, parts)
+
+    def _begin(self) -> None:
+        self._averages = [np.zeros_like(self._mean) for _ in RATES]
+        self._recent = np.zeros(self.features)
+        self.statistic = 0.0
+
+    def _save(self) -> dict[str, Any]:
+        return {
+            "arl": self.arl,
+            "seed": self._seed,
+            "threshold": self.threshold,
+            "centre": self._centre.tolist(),
+            "scale": self._scale.tolist(),
+            "frequencies": self._frequencies.tolist(),
+            "mean": self._mean.tolist(),
+            "expected": list(self._expected),
+            "averages": [one.tolist() for one in self._averages],
+            "recent": self._recent.tolist(),
+        }
+
+    @classmethod
+    def _load(cls, state: Mapping[str, Any]) -> Self:
+        detector = cls.__new__(cls)
+        Detector.__init__(detector, state["arl"])
+        detector._seed = int(state["seed"])
+        detector.threshold = float(state["threshold"])
+        detector._centre, detector._scale = np.array(state["centre"]), np.array(state["scale"])
+        detector.features = len(detector._centre)
+        detector._frequencies = np.array(state["frequencies"], dtype=np.float32)
+        detector._mean = np.array(state["mean"], dtype=np.float32)
+        detector._expected = [float(one) for one in state["expected"]]
+        detector._averages = [np.array(one, dtype=np.float32) for one in state["averages"]]
+        detector._recent = np.array(state["recent"])
+        return detector
