@@ -141,7 +141,7 @@ class RandomFeatureAverages(Detector):
         largest = np.zeros(count)
         for average, rate, expected in zip(self._averages, RATES, self._expected, strict=True):
             weights = np.where(ages >= 0, rate * (1.0 - rate) ** np.maximum(ages, 0), 0.0).astype(np.float32)
-            path = weights @ mapped
+            path: Singles = np.asarray(weights @ mapped, dtype=np.float32)
             path += ((1.0 - rate) ** np.arange(1.0, count + 1)).astype(np.float32)[:, None] * average
             np.maximum(largest, np.einsum("ij,ij->i", path, path) / expected, out=largest)
             averages.append(path)

@@ -58,6 +58,15 @@ from resilient_ml import (
     register_kind,
     remaining,
 )
+from resilient_ml.drift import (
+    CategoricalShiryaevRoberts,
+    ConformalShiryaevRoberts,
+    Detector,
+    ECusum,
+    EShiryaevRoberts,
+    Evidence,
+    RandomFeatureAverages,
+)
 
 T = TypeVar("T")
 Rows = np.ndarray[tuple[int, int], np.dtype[np.float64]]
@@ -346,3 +355,20 @@ class Watch(Policy):
 def own(fn: Callable[[str], Awaitable[int]]) -> None:
     assert_type(Watch()(fn), Callable[[str], Awaitable[int]])
     assert_type(Colour.CALL.is_async, bool)
+
+
+def watch_for_drift(scores: list[float]) -> None:
+    errors = EShiryaevRoberts(0.1, arl=30_000, direction="both", tolerated_low=0.05)
+    assert_type(errors.update(1.0), bool)
+    assert_type(errors.evidence, Evidence | None)
+    assert_type(ECusum.from_reference(scores), ECusum)
+    assert_type(ConformalShiryaevRoberts.from_state({}), ConformalShiryaevRoberts)
+    watched: list[Detector] = [
+        errors,
+        ConformalShiryaevRoberts(scores),
+        CategoricalShiryaevRoberts(scores, categories=3),
+        RandomFeatureAverages(np.array([scores]), seed=1),
+    ]
+    for detector in watched:
+        detector.update_many(scores)
+        assert_type(detector.state(), dict[str, Any])
