@@ -120,7 +120,7 @@ class BoundedMean(Detector):
             return self._refuse()
         value = self._low if value < self._low else self._high if value > self._high else float(value)
         self._recent.append(value)
-        self.seen += 1
+        self.seen: int = self.seen + 1
         self.alarmed_last = False
         self.statistic = total = self._step(value)
         if total < self.threshold:
@@ -157,7 +157,7 @@ class BoundedMean(Detector):
     def _begin(self) -> None:
         self._wealth = [0.0] * len(self._slopes)
         self._recent.clear()
-        self.statistic = 0.0
+        self.statistic: float = 0.0
 
     def _save(self) -> dict[str, Any]:
         return {

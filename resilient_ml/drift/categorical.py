@@ -104,7 +104,7 @@ class CategoricalShiryaevRoberts(Detector):
             self._counts[bet] = counts = [count * kept for count in counts]
             counts[place] += 1.0
         self._recent.append(place)
-        self.seen += 1
+        self.seen: int = self.seen + 1
         self.alarmed_last = False
         self.statistic = total = sum(wealth) / len(wealth)
         if total < self.threshold:
@@ -158,7 +158,7 @@ class CategoricalShiryaevRoberts(Detector):
         self._wealth = [0.0] * len(RATES)
         self._counts = [[0.0] * (self.categories + 1) for _ in RATES]
         self._recent.clear()
-        self.statistic = 0.0
+        self.statistic: float = 0.0
 
     def _save(self) -> dict[str, Any]:
         counts = [list(one) for one in self._counts]

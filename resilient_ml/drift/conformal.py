@@ -91,7 +91,7 @@ class ConformalShiryaevRoberts(Detector):
             return self._refuse()
         rank = bisect_left(self._sorted, value) + bisect_right(self._sorted, value)
         self._recent.append(rank)
-        self.seen += 1
+        self.seen: int = self.seen + 1
         self.alarmed_last = False
         self._wealth = wealth = [
             (one + 1.0) * factor for one, factor in zip(self._wealth, self._rows_of_table[rank], strict=True)
@@ -123,7 +123,7 @@ class ConformalShiryaevRoberts(Detector):
     def _begin(self) -> None:
         self._wealth = [0.0] * len(self._table)
         self._recent.clear()
-        self.statistic = 0.0
+        self.statistic: float = 0.0
 
     def _save(self) -> dict[str, Any]:
         recent = list(self._recent)

@@ -84,7 +84,7 @@ class RandomFeatureAverages(Detector):
         self._mean: Singles = mapped.mean(axis=0)
         variance = float(mapped.var(axis=0).sum())
         self._expected = [max(variance, 1e-6) * rate / (2.0 - rate) for rate in RATES]
-        self.threshold = self._calibrate(mapped - self._mean)
+        self.threshold: float = self._calibrate(mapped - self._mean)
         self._begin()
 
     def _draw_frequencies(self, rows: Singles) -> Singles:
@@ -173,7 +173,7 @@ class RandomFeatureAverages(Detector):
     def _begin(self) -> None:
         self._averages = [np.zeros_like(self._mean) for _ in RATES]
         self._recent = np.zeros(self.features)
-        self.statistic = 0.0
+        self.statistic: float = 0.0
 
     def _save(self) -> dict[str, Any]:
         return {
