@@ -11,6 +11,42 @@ from ._policy import Policy
 
 _RETRY_LIBRARIES = ("tenacity", "stamina", "backoff", "retrying", "retry", "redress")
 
+_CHARGED = (("rate_limiter", "rate limit"), ("budget", "Budget"))
+_PAIRS = (
+    *(
+        (role, within, f"a {name} outside a {what} is charged once for all its attempts; put it inside")
+        for role, name in _CHARGED
+        for within, what in (("retry", "Retry"), ("hedge", "Hedge"))
+    ),
+    *(
+        (role, within, f"a {what} inside a {name} is charged for answers that cost nothing; put it outside")
+        for role, name in _CHARGED
+        for within, what in (("cache", "Cache"), ("coalesce", "Coalesce"))
+    ),
+    (
+        "throttle",
+        "retry",
+        "a Throttle outside a Retry counts one call for several that the model refused; put it inside",
+    ),
+    (
+        "breaker",
+        "fallback",
+        (
+            "a Fallback inside a CircuitBreaker hides every failure from it, so that it never opens; "
+            "put the Fallback outside"
+        ),
+    ),
+    (
+        "breaker",
+        "retry",
+        (
+            "a Retry inside a CircuitBreaker shows it one failure for several, and goes on calling a "
+            "model that the breaker would have held back; put the Retry outside"
+        ),
+    ),
+)
+"""The role outside, the role inside, and what is wrong with that."""
+
 
 class PolicyOrderWarning(UserWarning):
     """A pipeline whose order is known to hurt."""
@@ -38,21 +74,9 @@ def complaints(policies: Sequence[Policy]) -> Iterator[str]:
                     "a Timeout outside a limiter counts the time in its queue as the model's; put a Timeout "
                     "inside the limiter, and keep the outer one for the whole call if you need it"
                 )
-        if outer.role == "rate_limiter" and "retry" in inside:
-            yield (
-                "a rate limit outside a Retry is charged once for all its attempts; "
-                "put the rate limit inside the Retry"
-            )
-        if outer.role == "breaker" and "fallback" in inside:
-            yield (
-                "a Fallback inside a CircuitBreaker hides every failure from it, so that it never opens; "
-                "put the Fallback outside"
-            )
-        if outer.role == "breaker" and "retry" in inside:
-            yield (
-                "a Retry inside a CircuitBreaker shows it one failure for several, and goes on calling a "
-                "model that the breaker would have held back; put the Retry outside"
-            )
+        for role, within, complaint in _PAIRS:
+            if outer.role == role and within in inside:
+                yield complaint
 
 
 def foreign_retry(fn: Callable[..., Any]) -> str | None:

@@ -7,15 +7,21 @@ import warnings
 import pytest
 
 from resilient_ml import (
+    Budget,
     Bulkhead,
+    Cache,
     CircuitBreaker,
+    Coalesce,
     ConstantBackoff,
     Fallback,
+    Hedge,
     Keyed,
     Pipeline,
     Policy,
     PolicyOrderWarning,
+    RateLimiter,
     Retry,
+    Throttle,
     Timeout,
 )
 
@@ -151,6 +157,13 @@ class RateLimit(Policy):
             "a Timeout outside a limiter counts the time in its queue as the model's",
         ),
         ((RateLimit(), Retry()), "a rate limit outside a Retry is charged once for all its attempts"),
+        ((RateLimiter(60), Hedge()), "a rate limit outside a Hedge is charged once"),
+        ((RateLimiter(60), Cache()), "a Cache inside a rate limit is charged for answers that cost nothing"),
+        ((RateLimiter(60), Coalesce()), "a Coalesce inside a rate limit is charged"),
+        ((Budget(9, cost=1), Retry()), "a Budget outside a Retry is charged once"),
+        ((Budget(9, cost=1), Hedge()), "a Budget outside a Hedge is charged once"),
+        ((Budget(9, cost=1), Cache()), "a Cache inside a Budget is charged"),
+        ((Throttle(), Retry()), "a Throttle outside a Retry counts one call for several"),
         ((CircuitBreaker(), Fallback(1)), "a Fallback inside a CircuitBreaker hides every failure from it"),
         ((CircuitBreaker(), Retry()), "a Retry inside a CircuitBreaker shows it one failure for several"),
         ((CircuitBreaker(), Keyed(Retry, key=len)), "a Retry inside a CircuitBreaker"),
@@ -169,6 +182,7 @@ def test_an_order_that_hurts_is_warned_of_with_the_reason(policies, words):
         (Fallback(1), Retry(), CircuitBreaker(), Bulkhead(1), Timeout(1)),
         (Timeout(9), Retry(), Bulkhead(1), Timeout(1)),
         (Retry(), RateLimit(), Timeout(1)),
+        (Cache(), Coalesce(), Retry(), Hedge(), Budget(9, cost=1), RateLimiter(60), Throttle(), Timeout(1)),
         (Timeout(1), Retry()),
         (),
     ],
