@@ -59,6 +59,20 @@ def lru(trace: list[int], size: int) -> int:
     return hits
 
 
+def moving(keys: int, requests: int, exponent: float, seed: int) -> list[int]:
+    """A tenth of the keys is replaced eight times in all: those that were popular go first."""
+    every, by = max(1, requests // 8), keys // 10
+    trace = zipf(keys, requests, exponent, seed)
+    return [(key + place // every * by) % (keys + 2 * by) for place, key in enumerate(trace)]
+
+
+def looping(keys: int, requests: int, exponent: float, seed: int) -> list[int]:
+    """Every other request is for the next of a row of keys, again and again."""
+    row = max(1, keys * 4 // 25)
+    trace = zipf(keys, requests, exponent, seed)
+    return [key if place % 2 else keys + place // 2 % row for place, key in enumerate(trace)]
+
+
 def belady(trace: list[int], size: int) -> int:
     """The optimum: what is asked for latest of all goes, and may be the new one itself."""
     after = [0] * len(trace)
@@ -126,16 +140,17 @@ def peers() -> dict[str, Callable[[list[int], int], int]]:
     return found
 
 
-def rates(requests: int, keys: int, exponent: float, sizes: list[int], seed: int) -> None:
-    trace = zipf(keys, requests, exponent, seed)
+def rates(title: str, trace: list[int], sizes: list[int]) -> None:
+    requests = len(trace)
     counts = np.bincount(trace)
     runs = {"ours": ours, "LRU": lru, **peers(), "Belady": belady}
-    print(f"hit rates in %, {requests:,} requests for {keys:,} keys, Zipf {exponent}")
+    print(f"hit rates in %, {requests:,} requests, {title}")
     print("room".ljust(20), *(f"{size:>9,}" for size in sizes))
     for name, run in runs.items():
         print(name.ljust(20), *(f"{100 * run(trace, size) / requests:9.2f}" for size in sizes), flush=True)
     best = [100 * np.sort(counts)[::-1][:size].sum() / requests for size in sizes]
     print("most popular".ljust(20), *(f"{share:9.2f}" for share in best))
+    print()
 
 
 TEXT = "what is the capital of the country, please"
@@ -240,10 +255,9 @@ if __name__ == "__main__":
     options = given.parse_args()
     costs(options.calls)
     print()
-    rates(
-        options.requests,
-        options.keys,
-        options.exponent,
-        [int(size) for size in options.sizes.split(",")],
-        options.seed,
-    )
+    sizes = [int(size) for size in options.sizes.split(",")]
+    zipfian = zipf(options.keys, options.requests, options.exponent, options.seed)
+    rates(f"{options.keys:,} keys, Zipf {options.exponent}", zipfian, sizes)
+    for title, make in (("that move", moving), ("and a loop", looping)):
+        short = make(options.keys // 10, options.requests * 2 // 5, 0.9, options.seed)
+        rates(f"{options.keys // 10:,} keys {title}, Zipf 0.9", short, sizes[:2])
