@@ -14,6 +14,7 @@ from resilient_ml.drift import (
     ECusum,
     EShiryaevRoberts,
     RandomFeatureAverages,
+    WhitenedShiryaevRoberts,
 )
 
 ARL = 10_000
@@ -59,6 +60,7 @@ REGISTRY = [
     entry("EShiryaevRoberts", "bern", EShiryaevRoberts.from_reference),
     entry("ECusum", "bern", ECusum.from_reference),
     entry("ConformalShiryaevRoberts", "real", ConformalShiryaevRoberts),
+    entry("WhitenedShiryaevRoberts", "real", WhitenedShiryaevRoberts),
     entry("CategoricalShiryaevRoberts", "cat", CategoricalShiryaevRoberts),
     entry("RandomFeatureAverages", "multi", RandomFeatureAverages),
 ]

@@ -6,6 +6,7 @@ from .detector import Detector, Evidence, Level
 from .e_cusum import ECusum
 from .e_shiryaev_roberts import EShiryaevRoberts
 from .random_features import RandomFeatureAverages
+from .whitened import WhitenedShiryaevRoberts
 
 __all__ = [
     "CategoricalShiryaevRoberts",
@@ -16,4 +17,5 @@ __all__ = [
     "Evidence",
     "Level",
     "RandomFeatureAverages",
+    "WhitenedShiryaevRoberts",
 ]

@@ -11,22 +11,21 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from .._checks import at_least
 from ._wealth import LEAST, beginning, gather
 from .detector import Detector, Evidence, Floats, reference_values, surplus
 
 STAKES = (0.2, 0.5, 0.9)
 MEMORY = 1024
-MARGIN = 0.75
-"""How much is taken off each bet, in units of ``1 / sqrt(n)``: a rank among *n* is off by 0.58 of these."""
 
 
 class ConformalShiryaevRoberts(Detector):
     """Alarms when a score no longer falls among those of a reference as they fall among each other.
 
     The mid-rank among *n* reference values gives ``u`` in [-1, 1], the place, and ``v = 2 |u| - 1``, how far
-    out it is; both are centred on the reference. The bets ``1 +- stake * (u or v) - stake * 0.75 / sqrt(n)``
-    with stakes 0.2, 0.5 and 0.9, twelve in all, find level and spread; their Shiryaev-Roberts evidence is
-    averaged, and the alarm comes at ``arl``.
+    out it is; both are centred on the reference. The bets ``1 +- stake * (u or v) - stake * margin /
+    sqrt(n)`` with stakes 0.2, 0.5 and 0.9, twelve in all, find level and spread; their Shiryaev-Roberts
+    evidence is averaged, and the alarm comes at ``arl``.
 
     Only ranks count, so the promise is the same for every distribution, ties and heavy tails included; it
     supposes that the quiet observations are exchangeable with the reference. Streams with memory or daily
@@ -39,6 +38,9 @@ class ConformalShiryaevRoberts(Detector):
         reference: Scores of quiet times, one dimension, at least 20 finite ones; 1000 are good, as fewer make
             slower detectors.
         arl: Observations between false alarms, from 2; the default is one in 10 000.
+
+        margin: How much is taken off each bet as the reference is a sample, in units of ``1 / sqrt(n)``,
+            from 0; the mean rank among *n* is off by about 0.58 of these. The default keeps the promise.
 
     Raises:
         ValueError: A parameter is out of its range.
@@ -58,8 +60,9 @@ class ConformalShiryaevRoberts(Detector):
     _kind: ClassVar[str] = "ConformalShiryaevRoberts"
     _wealth: list[float]
 
-    def __init__(self, reference: npt.ArrayLike, *, arl: float = 10_000) -> None:
+    def __init__(self, reference: npt.ArrayLike, *, arl: float = 10_000, margin: float = 0.75) -> None:
         super().__init__(arl)
+        self.margin: float = at_least("margin", margin, 0.0, remedy="leave it out for 0.75")
         self._reference = np.sort(reference_values(reference))
         self._sorted: list[float] = self._reference.tolist()
         count = len(self._sorted)
@@ -72,8 +75,10 @@ class ConformalShiryaevRoberts(Detector):
         bets: list[Floats] = []
         for score in scores:
             for stake in STAKES:
-                bet = min(stake, (1.0 - LEAST) / (float(np.abs(score).max()) + MARGIN / math.sqrt(count)))
-                fee = bet * MARGIN / math.sqrt(count)
+                bet = min(
+                    stake, (1.0 - LEAST) / (float(np.abs(score).max()) + self.margin / math.sqrt(count))
+                )
+                fee = bet * self.margin / math.sqrt(count)
                 bets += [1.0 + bet * score - fee, 1.0 - bet * score - fee]
         self._table: Floats = np.array(bets)
         self._rows_of_table: list[tuple[float, ...]] = list(map(tuple, self._table.T.tolist()))
@@ -127,11 +132,15 @@ class ConformalShiryaevRoberts(Detector):
 
     def _save(self) -> dict[str, Any]:
         recent = list(self._recent)
-        return {"arl": self.arl, "reference": self._sorted, "wealth": list(self._wealth), "recent": recent}
+        made = {"arl": self.arl, "margin": self.margin, "reference": list(self._sorted)}
+        return {**made, "wealth": list(self._wealth), "recent": recent}
 
     @classmethod
     def _load(cls, state: Mapping[str, Any]) -> Self:
-        detector = cls(state["reference"], arl=state["arl"])
-        detector._wealth = [float(one) for one in state["wealth"]]
-        detector._recent.extend(state["recent"])
+        detector = cls(state["reference"], arl=state["arl"], margin=state["margin"])
+        detector._fill(state)
         return detector
+
+    def _fill(self, state: Mapping[str, Any]) -> None:
+        self._wealth = [float(one) for one in state["wealth"]]
+        self._recent.extend(state["recent"])

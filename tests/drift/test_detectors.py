@@ -18,6 +18,7 @@ from resilient_ml.drift import (
     ECusum,
     EShiryaevRoberts,
     RandomFeatureAverages,
+    WhitenedShiryaevRoberts,
 )
 
 
@@ -33,17 +34,29 @@ def rows(count: int, mean: float, seed: int) -> Any:
     return np.random.default_rng(seed).normal(mean, size=(count, 4))
 
 
+def remembering(count: int, quiet: int, seed: int) -> Any:
+    """Autocorrelated by a half, moved by three standard deviations after *quiet*, if that is not 0."""
+    values = np.random.default_rng(seed).normal(size=count)
+    for place in range(1, count):
+        values[place] += 0.5 * values[place - 1]
+    if quiet:
+        values[quiet:] += 3.0
+    return values
+
+
 MAKE: dict[str, Callable[[], Detector]] = {
     "EShiryaevRoberts": lambda: EShiryaevRoberts(0.15, arl=1000),
     "ECusum": lambda: ECusum(0.15, arl=1000),
     "both ways": lambda: EShiryaevRoberts(0.16, tolerated_low=0.04, direction="both", arl=1000),
     "ConformalShiryaevRoberts": lambda: ConformalShiryaevRoberts(normal(500, 0.0, 3), arl=1000),
+    "WhitenedShiryaevRoberts": lambda: WhitenedShiryaevRoberts(remembering(1000, 0, 3), arl=1000),
     "RandomFeatureAverages": lambda: RandomFeatureAverages(rows(500, 0.0, 3), arl=1000),
     "CategoricalShiryaevRoberts": lambda: CategoricalShiryaevRoberts([0] * 900 + [1] * 100, arl=1000),
 }
 STREAM: dict[str, Any] = {name: np.r_[errors(0.1, 300, 1), errors(0.6, 300, 2)] for name in MAKE}
 STREAM["CategoricalShiryaevRoberts"] = np.r_[errors(0.1, 300, 7), errors(0.6, 300, 8)]
 STREAM["RandomFeatureAverages"] = np.concatenate([rows(300, 0.0, 4), rows(300, 1.0, 5)])
+STREAM["WhitenedShiryaevRoberts"] = remembering(600, 300, 4)
 STREAM["ConformalShiryaevRoberts"] = np.r_[normal(300, 0.0, 4), normal(300, 1.0, 5)]
 
 

@@ -66,6 +66,7 @@ from resilient_ml.drift import (
     EShiryaevRoberts,
     Evidence,
     RandomFeatureAverages,
+    WhitenedShiryaevRoberts,
 )
 
 T = TypeVar("T")
@@ -366,6 +367,7 @@ def watch_for_drift(scores: list[float]) -> None:
     watched: list[Detector] = [
         errors,
         ConformalShiryaevRoberts(scores),
+        WhitenedShiryaevRoberts(scores),
         CategoricalShiryaevRoberts(scores, categories=3),
         RandomFeatureAverages(np.array([scores]), seed=1),
     ]

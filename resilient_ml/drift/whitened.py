@@ -1,0 +1,153 @@
+"""Scores that remember: what their own past foretells is taken off before they are judged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .conformal import ConformalShiryaevRoberts
+from .detector import Floats, reference_values
+
+RATES = (1.0, 0.3, 0.1, 0.03)
+"""The last value itself, and averages of the past over about 3, 10 and 33 observations."""
+
+BLOCK = 64
+FURTHEST = 10.0
+"""A value further from the centre than so many times the furthest of the reference counts as that far."""
+
+DEPENDENT = 1.75
+"""The margin where the past is used: what it foretells is estimated too."""
+
+CARE = 4.0
+"""Where the past explains less than this many times what chance would, it is left out."""
+
+
+class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
+    """Alarms when a score with memory, or one that swings slowly, has changed its level or spread.
+
+    Neighbouring observations that resemble each other make any test for independent ones alarm all day. Here
+    each observation is foretold from the past, and `ConformalShiryaevRoberts` judges what is left::
+
+        a_r <- a_r + r (x - a_r)                 r = 1, 0.3, 0.1, 0.03
+        rest = x - sum of weight_r * a_r before x
+
+    The weights are those of least squares on the reference, and 0 where the past foretells nothing. So an
+    autocorrelation goes, and so does a cycle that is slow against 33 observations. A change of level shows as
+    far as it cannot be foretold: at first in full, less after the averages have followed.
+
+    The run length is that of `ConformalShiryaevRoberts` so far as what is left is independent; where the
+    past is used, more than twice as much is taken off the bets, as the weights are estimated too. Effects
+    are its own, of what is left.
+
+    Args:
+        reference: Scores of quiet times in the order in which they came, one dimension, at least 100 finite
+            ones; 1000 are good, and they should span one cycle.
+        arl: Observations between false alarms, from 2; the default is one in 10 000.
+
+    Raises:
+        ValueError: A parameter is out of its range.
+
+    >>> import numpy as np
+    >>> noise = np.random.default_rng(0).normal(size=3000)
+    >>> for place in range(1, 3000):
+    ...     noise[place] += 0.6 * noise[place - 1]
+    >>> noise[2000:] += 3.0
+    >>> detector = WhitenedShiryaevRoberts(noise[:1000], arl=10_000)
+    >>> bool(1000 < detector.update_many(noise[1000:])[0] < 1050)
+    True
+
+    Source: L. C. Alwan, H. V. Roberts, "Time-series modeling for statistical process control", Journal of
+    Business & Economic Statistics 6(1), 1988.
+    """
+
+    _kind: ClassVar[str] = "WhitenedShiryaevRoberts"
+
+    def __init__(self, reference: npt.ArrayLike, *, arl: float = 10_000) -> None:
+        values = reference_values(reference)
+        if len(values) < 100:
+            raise ValueError(
+                f"reference must hold at least 100 finite values in order, got {len(values)}; collect 1000"
+            )
+        self._centre = float(values.mean())
+        self._furthest = FURTHEST * float(np.abs(values - self._centre).max())
+        self._averages = [0.0] * len(RATES)
+        centred = values - self._centre
+        past = self._past(centred)[:-1]
+        weights = _least_squares(past, centred)
+        self._weights: list[float] = weights.tolist()
+        rest = centred - past @ weights
+        super().__init__(rest, arl=arl, margin=DEPENDENT if any(self._weights) else 0.75)
+
+    def _past(self, centred: Floats) -> Floats:
+        """The averages before each of *centred* and after the last, shape (observations + 1, rates)."""
+        paths = np.empty((len(centred) + 1, len(RATES)))
+        paths[0] = self._averages
+        for begin in range(0, len(centred), BLOCK):
+            part = centred[begin : begin + BLOCK]
+            count = len(part)
+            for column, rate in enumerate(RATES):
+                held = (1.0 - rate) ** np.arange(1.0, count + 1) * paths[begin, column]
+                paths[begin + 1 : begin + 1 + count, column] = FILTERS[column, :count, :count] @ part + held
+        return paths
+
+    def update(self, value: float) -> bool:
+        """Feed one observation; whether it raised an alarm."""
+        if not math.isfinite(value):
+            return self._refuse()
+        rest = centred = min(max(float(value) - self._centre, -self._furthest), self._furthest)
+        averages = self._averages
+        for column, rate in enumerate(RATES):
+            rest -= self._weights[column] * averages[column]
+            averages[column] += rate * (centred - averages[column])
+        return super().update(rest)
+
+    def _absorb(self, rows: Floats) -> tuple[int, bool]:
+        centred = np.clip(rows[:1024] - self._centre, -self._furthest, self._furthest)
+        past = self._past(centred)
+        used, alarm = super()._absorb(centred - past[:-1] @ np.array(self._weights))
+        self._averages = past[used].tolist()
+        return used, alarm
+
+    def reset(self) -> None:
+        """Begin anew with the same reference: nothing has been seen, and the past is its mean."""
+        super().reset()
+        self._averages = [0.0] * len(RATES)
+
+    def _save(self) -> dict[str, Any]:
+        own = {"centre": self._centre, "furthest": self._furthest, "weights": list(self._weights)}
+        return {**super()._save(), **own, "averages": list(self._averages)}
+
+    @classmethod
+    def _load(cls, state: Mapping[str, Any]) -> Self:
+        detector = cls.__new__(cls)
+        ConformalShiryaevRoberts.__init__(
+            detector, state["reference"], arl=state["arl"], margin=state["margin"]
+        )
+        detector._fill(state)
+        detector._centre, detector._furthest = float(state["centre"]), float(state["furthest"])
+        detector._weights, detector._averages = list(state["weights"]), list(state["averages"])
+        return detector
+
+
+def _filters() -> Floats:
+    """``filters[r, i, j]``: what observation *j* of a block adds to average *r* after observation *i*."""
+    ages = np.subtract.outer(np.arange(BLOCK), np.arange(BLOCK))
+    late = np.maximum(ages, 0)
+    return np.array([np.where(ages >= 0, rate * (1.0 - rate) ** late, 0.0) for rate in RATES])
+
+
+FILTERS = _filters()
+
+
+def _least_squares(past: Floats, centred: Floats) -> Floats:
+    """The weights that foretell *centred* best; 0 where they explain no more than chance would."""
+    weights = np.asarray(np.linalg.lstsq(past, centred, rcond=None)[0], dtype=np.float64)
+    rest = centred - past @ weights
+    noise = float(rest @ rest) / len(rest)
+    if float(centred @ centred) - float(rest @ rest) <= CARE * len(RATES) * noise:
+        return np.zeros(len(RATES))
+    return weights

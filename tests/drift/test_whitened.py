@@ -1,0 +1,69 @@
+"""Scores with memory."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from resilient_ml.drift import ConformalShiryaevRoberts, WhitenedShiryaevRoberts
+
+
+def remembering(count: int, seed: int) -> Any:
+    values = np.random.default_rng(seed).normal(size=count)
+    for place in range(1, count):
+        values[place] += 0.5 * values[place - 1]
+    return values
+
+
+def swinging(count: int, seed: int) -> Any:
+    generator = np.random.default_rng(seed)
+    phase = generator.random() * 2 * math.pi
+    return 0.94 * generator.normal(size=count) + 0.5 * np.sin(np.arange(count) * 2 * math.pi / 1000 + phase)
+
+
+@pytest.mark.parametrize("draw", [remembering, swinging])
+def test_memory_and_slow_cycles_alarm_no_more_often_than_promised(draw: Any) -> None:
+    plain = whitened = 0
+    for seed in range(10):
+        reference, stream = draw(1000, seed), draw(10_000, seed + 100)
+        for_all = ConformalShiryaevRoberts(reference, arl=1000)
+        plain += len(for_all.update_many(stream))
+        whitened += len(WhitenedShiryaevRoberts(reference, arl=1000).update_many(stream))
+    assert whitened <= 100 < plain
+
+
+def test_the_rest_is_what_the_past_does_not_foretell() -> None:
+    detector = WhitenedShiryaevRoberts(remembering(2000, 1))
+    state = detector.state()
+    assert sum(state["weights"][:2]) == pytest.approx(0.5, abs=0.15)
+    averages = np.zeros(4)
+    twin = ConformalShiryaevRoberts(state["reference"], margin=1.75)
+    for value in remembering(50, 2):
+        centred = value - state["centre"]
+        twin.update(centred - averages @ state["weights"])
+        averages += np.array([1.0, 0.3, 0.1, 0.03]) * (centred - averages)
+        detector.update(value)
+        assert detector.statistic == pytest.approx(twin.statistic)
+    assert detector.state()["averages"] == pytest.approx(averages.tolist())
+
+
+def test_without_memory_it_is_the_plain_detector() -> None:
+    reference = np.random.default_rng(4).normal(size=1000)
+    detector, plain = WhitenedShiryaevRoberts(reference), ConformalShiryaevRoberts(reference)
+    assert detector.state()["weights"] == [0.0] * 4
+    stream = np.random.default_rng(5).normal(0.5, size=500)
+    assert detector.update_many(stream).tolist() == plain.update_many(stream).tolist() != []
+
+
+def test_one_wild_value_does_not_rule_the_past() -> None:
+    detector = WhitenedShiryaevRoberts(remembering(1000, 6), arl=10_000)
+    detector.update(1e308)
+    detector.update_many([-1e308, 1e308])
+    limit = detector.state()["furthest"]
+    assert all(abs(one) <= limit for one in detector.state()["averages"])
+
+
+def test_a_short_reference_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 100 finite values in order, got 99"):
+        WhitenedShiryaevRoberts(np.arange(99.0))
