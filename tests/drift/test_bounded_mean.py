@@ -11,14 +11,18 @@ def stakes(tolerated: float) -> list[float]:
     return [highest * 0.02 ** (1 - rung / 7) for rung in range(8)]
 
 
+@pytest.mark.parametrize("tolerated", [0.2, 0.01])
 @pytest.mark.parametrize("form", [EShiryaevRoberts, ECusum])
-def test_the_evidence_is_the_formula(form: type[EShiryaevRoberts] | type[ECusum]) -> None:
-    detector = form(0.2, arl=1e9)
+def test_the_evidence_is_the_formula(form: type[EShiryaevRoberts] | type[ECusum], tolerated: float) -> None:
+    detector = form(tolerated, arl=1e9)
     wealth = [0.0] * 8
     for value in (0.0, 1.0, 0.5, 1.0, 0.25):
         detector.update(value)
         into = [one + 1 if form is EShiryaevRoberts else max(one, 1) for one in wealth]
-        wealth = [one * (1 + stake * (value - 0.2)) for one, stake in zip(into, stakes(0.2), strict=True)]
+        wealth = [
+            one * (1 + stake * (value - tolerated))
+            for one, stake in zip(into, stakes(tolerated), strict=True)
+        ]
         assert detector.statistic == pytest.approx(sum(wealth) / 8)
 
 
@@ -28,6 +32,8 @@ def test_the_alarm_comes_when_the_evidence_reaches_the_run_length() -> None:
         exact.update(1.0)
     reached = exact.statistic
     assert EShiryaevRoberts(0.2, arl=reached).update_many([1.0] * 4).tolist() == [3]
+    single = EShiryaevRoberts(0.2, arl=reached)
+    assert [single.update(1.0) for _ in range(4)] == [False, False, False, True]
     assert EShiryaevRoberts(0.2, arl=reached * 1.001).update_many([1.0] * 5).tolist() == [4]
 
 

@@ -81,3 +81,11 @@ def test_false_alarms_are_as_rare_as_promised_whatever_the_distribution(draw: st
         detector.update_many(sample(size=5000))
         alarms += detector.alarms
     assert 0 < alarms <= 20 * 5000 / 500
+
+
+def test_the_alarm_comes_when_the_evidence_reaches_the_run_length() -> None:
+    exact = ConformalShiryaevRoberts(QUIET, arl=1e9)
+    for _ in range(6):
+        exact.update(2.0)
+    single = ConformalShiryaevRoberts(QUIET, arl=exact.statistic)
+    assert [single.update(2.0) for _ in range(6)] == [False] * 5 + [True]

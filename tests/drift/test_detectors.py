@@ -167,6 +167,19 @@ def test_after_an_alarm_the_evidence_begins_anew(kind: str) -> None:
     assert detector.level == "stable"
 
 
+def test_a_broken_observation_after_the_alarm_is_no_alarm(kind: str) -> None:
+    detector = cast(Any, MAKE[kind]())
+    first = int(detector.update_many(STREAM[kind])[0])
+    detector.reset()
+    broken = np.full_like(STREAM[kind][:1], np.nan)
+    assert detector.update_many(np.concatenate([STREAM[kind][: first + 1], broken])).tolist() == [first]
+    assert detector.level == "stable"
+    detector.reset()
+    detector.update_many(STREAM[kind][: first + 1])
+    detector.update(broken[0])
+    assert detector.level == "stable"
+
+
 def test_a_warning_comes_before_the_alarm(kind: str) -> None:
     detector = cast(Any, MAKE[kind]())
     levels = []
