@@ -82,19 +82,21 @@ class KeyedRegistry(Generic[V]):
     def _forget(self) -> None:
         """Forget old keys until the bound holds again, or all that are left are in use."""
         while len(self._entries) > self.max_keys:
-            oldest = self._oldest()
+            oldest = self._oldest(1)
             if not oldest:
                 return
+            if not self._forgettable(oldest[0][1].value):
+                oldest = self._oldest(_LOOK_AT) or oldest
             spare = (key for key, entry in oldest if self._forgettable(entry.value))
             self._entries.pop(next(spare, oldest[0][0]), None)
 
-    def _oldest(self) -> list[tuple[Hashable, Entry[V]]]:
+    def _oldest(self, most: int) -> list[tuple[Hashable, Entry[V]]]:
         """The least recently used keys that are not in use."""
         idle = ((key, entry) for key, entry in self._entries.items() if not entry.in_use)
         try:
-            return list(itertools.islice(idle, _LOOK_AT))
+            return list(itertools.islice(idle, most))
         except RuntimeError:  # a finalizer or signal handler on this thread entered a key in between
-            return self._oldest()
+            return self._oldest(most)
 
     def after_fork(self) -> None:
         """In the child nobody is inside: calls of vanished threads will never leave."""

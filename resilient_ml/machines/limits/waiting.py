@@ -17,7 +17,7 @@ make it shorter. Every round the limit then becomes
 
 * ``limit * max(0.95, 1 / excess)`` when overloaded, *excess* being how far the worst of these is surpassed;
   0.6 in place of 0.95 when most calls are dropped;
-* ``limit + max(1, 0.1 limit)`` when at least half of it is used and all is below three quarters of the above;
+* ``limit + max(1, 0.1 limit)`` when at least half of it is used and all is below 0.7 of the above;
   times 1.5 as long as nothing has ever waited since the model was last at ease;
 * a little less, towards twice the most that was used lately, when far less than it is used: a limit that was
   never tried protects nobody.
@@ -53,7 +53,7 @@ REACH = 0.65
 DROPPED = 0.05
 """The share of drops that a model at ease may have."""
 
-EASE = 0.75
+EASE = 0.7
 """How far below overload a round must stay for the limit to grow, so that it does not swing."""
 
 PAYS = 0.8
