@@ -103,5 +103,18 @@ class Queue:
         return band_of(self.band, self.bands, args, kwargs)
 
     def tenant_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
-        """Whose call it is."""
-        return None if self.tenant is None else self.tenant(*args, **kwargs)
+        """Whose call it is.
+
+        Raises:
+            TypeError: ``tenant`` returned what cannot be told apart: a list, a dict.
+        """
+        if self.tenant is None:
+            return None
+        whose = self.tenant(*args, **kwargs)
+        try:
+            hash(whose)
+        except TypeError:
+            raise TypeError(
+                f"tenant must return something hashable, got {_checks.shown(whose)}; return a name"
+            ) from None
+        return whose

@@ -82,3 +82,11 @@ def test_a_band_that_there_is_not_is_refused():
 def test_the_tenant_is_read_from_the_arguments():
     assert Queue(size=1, tenant=lambda prompt, user: user).tenant_of(("fine", "acme"), {}) == "acme"
     assert Queue(size=1).tenant_of(("fine", "acme"), {}) is None
+
+
+def test_a_tenant_that_cannot_be_told_apart_is_refused_by_name():
+    rules = Queue(size=1, tenant=lambda user: [user])
+    with pytest.raises(
+        TypeError, match="tenant must return something hashable, got an object of type list; return a name"
+    ):
+        rules.tenant_of(("ann",), {})

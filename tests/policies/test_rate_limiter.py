@@ -8,6 +8,7 @@ import pytest
 from resilient_ml import Bulkhead, Keyed, Pipeline, RateLimited, Stream, deadline, events
 from resilient_ml.policies.rate_limiter import RateLimiter
 
+from ..machines.crowd import crowd
 from ..worlds import hang, items, slow
 
 
@@ -428,3 +429,22 @@ def test_it_says_once_that_it_cannot_see_what_answers_use(world):
     world.call(safe)
     for told in ({"output_tokens": 10}, {"item_tokens": 1}):
         world.call(RateLimiter(tokens=1000, **told)(world.model("cat")))
+
+
+@pytest.mark.parametrize("window", ["sliding", "bucket"])
+def test_threads_together_pass_exactly_the_limit(window):
+    limiter = RateLimiter(1000, per=3600, wait=False, window=window)
+    safe = limiter(lambda number: number)
+    passed = [0] * 8
+
+    def work(number):
+        for _ in range(300):
+            try:
+                safe(number)
+            except RateLimited:
+                continue
+            passed[number] += 1
+
+    crowd(8, work)
+    assert sum(passed) == 1000
+    assert limiter.left["requests"] == pytest.approx(0, abs=30)  # a bucket fills up meanwhile
