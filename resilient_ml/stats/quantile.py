@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from array import array
 
 _GROWTH = 1.1
 """Each bucket is so many times as wide as the one before: values are known to within 5 %."""
@@ -39,7 +40,7 @@ class DecayingQuantile:
     def __init__(self, share: float, *, half_life: int) -> None:
         self._share = share
         self._half_life = half_life
-        self._buckets = [0.0] * _BUCKETS
+        self._buckets = array("d", bytes(8 * _BUCKETS))
         self._weight = 0.0
         self._since = 0
         self.count: int = 0
@@ -54,7 +55,7 @@ class DecayingQuantile:
         self._since += 1
         if self._since >= self._half_life:
             self._since = 0
-            self._buckets = [weight / 2 for weight in self._buckets]
+            self._buckets = array("d", [weight / 2 for weight in self._buckets])
             self._weight /= 2
 
     def value(self) -> float:

@@ -156,8 +156,6 @@ guard = Pipeline(
         retry_after_cap=120.0,
     ),
     Keyed(lambda: CircuitBreaker(window_calls=100, failure_rate=None), key=draw_key, max_keys=16),
-    RateLimiter(600, tokens=90_000, per=60, window="bucket", burst=0.5, wait=5, oversize="drain", usage=len),
-    Budget(20.0, per=3600, unit="usd", cost=len, spent=len, soft=0.5, within=Budget(5, unit="calls")),
     Cache(64 << 20, ttl=60, stale=10, stale_if_error=600.0, version=lambda: "v1", jitter=0.1),
     Coalesce(key=draw_key, hand_overs=2),
     HotKeyLimiter(key=draw_key, hot_share=0.2),
@@ -172,6 +170,8 @@ guard = Pipeline(
         queue=Queue(size=100, max_cost=1e6, order="deadline", tenant=draw_key, target_seconds=0.5),
     ),
     Hedge(len, delay=0.05, quantile=0.9, ratio=0.1, hedges=2, accept=bool, minimum_calls=50, max_abandoned=8),
+    RateLimiter(600, tokens=90_000, per=60, window="bucket", burst=0.5, wait=5, oversize="drain", usage=len),
+    Budget(20.0, per=3600, unit="usd", cost=len, spent=len, soft=0.5, within=Budget(5, unit="calls")),
     Timeout(0.250, late_only=True, max_abandoned=8),
     name="embedder",
 )
