@@ -24,6 +24,7 @@ from .errors import (
     BulkheadFull,
     CircuitOpen,
     DeadlineExceeded,
+    InvalidInput,
     InvalidOutput,
     LimitExceeded,
     RateLimited,
@@ -47,6 +48,7 @@ from .policies.bulkhead import Bulkhead
 from .policies.cache import Cache
 from .policies.circuit_breaker import CircuitBreaker
 from .policies.coalesce import Coalesce
+from .policies.contract import Contract
 from .policies.fallback import Fallback
 from .policies.hedge import Hedge
 from .policies.hot_keys import HotKeyLimiter
@@ -76,12 +78,14 @@ __all__ = [
     "Coalesce",
     "Colour",
     "ConstantBackoff",
+    "Contract",
     "DeadlineExceeded",
     "DecorrelatedBackoff",
     "Fallback",
     "Heavy",
     "Hedge",
     "HotKeyLimiter",
+    "InvalidInput",
     "InvalidOutput",
     "Keyed",
     "Kind",

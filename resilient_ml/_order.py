@@ -47,6 +47,18 @@ _PAIRS = (
 )
 """The role outside, the role inside, and what is wrong with that."""
 
+_SEE_ANSWERS = (
+    ("cache", "a Contract outside a Cache lets it keep answers that break it; put it inside"),
+    ("retry", "a Contract outside a Retry has no attempt made for an answer that breaks it; put it inside"),
+    ("hedge", "a Contract outside a Hedge lets an answer that breaks it win; put it inside"),
+    ("breaker", "a Contract outside a CircuitBreaker hides from it that answers break it; put it inside"),
+    (
+        "fallback",
+        "a Contract outside a Fallback has no fallback asked for an answer that breaks it; put it inside",
+    ),
+)
+"""What a Contract belongs inside of. A second one may stand outside, for the answers of fallbacks say."""
+
 
 class PolicyOrderWarning(UserWarning):
     """A pipeline whose order is known to hurt."""
@@ -74,6 +86,8 @@ def complaints(policies: Sequence[Policy]) -> Iterator[str]:
                     "a Timeout outside a limiter counts the time in its queue as the model's; put a Timeout "
                     "inside the limiter, and keep the outer one for the whole call if you need it"
                 )
+        if outer.role == "contract" and "contract" not in inside:
+            yield from (complaint for within, complaint in _SEE_ANSWERS if within in inside)
         for role, within, complaint in _PAIRS:
             if outer.role == role and within in inside:
                 yield complaint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, TypeVar, cast
 
 from .kinds import Kind
@@ -82,3 +82,8 @@ class Record:
         if kind is None:
             self.served_by = target
             self.degraded = False  # a fallback says so after this
+
+    def judged(self, kind: Kind) -> None:
+        """The answer of the last call is none that may be served."""
+        if self.attempts:
+            self.attempts[-1] = replace(self.attempts[-1], kind=kind)

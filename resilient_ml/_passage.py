@@ -17,10 +17,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ._notes import add_note
-from ._stream_rules import Arguments, Reset, StreamRules
+from ._stream_rules import Arguments, Follower, Reset, StreamRules
 from .errors import InvalidOutput, StreamInterrupted, StreamTimeout, StreamTruncated
 
 _NONE: tuple[Any, ...] = ()
+_NOBODY: tuple[Follower, ...] = ()
 
 
 class Tape:
@@ -133,7 +134,7 @@ class Passage:
     """
 
     __slots__ = (
-        *("_attempt", "_content", "_first", "_held", "_left", "_malformed", "_mode"),
+        *("_attempt", "_content", "_first", "_followers", "_held", "_left", "_malformed", "_mode"),
         *("_position", "_since", "_text", "committed", "final", "rules", "tape"),
     )
 
@@ -153,6 +154,7 @@ class Passage:
         self._left: Any = None
         self._text: Callable[[Any], Any] | None = None
         tape.first_at = None
+        self._followers = _followers(tape, self._mode) if tape.rules.followers else _NOBODY
         if self._mode == "skip_prefix":
             known = [one for one in tape.kept or () if self._is_content(one)]
             self._text = _as_it_is(known) if tape.rules.text_of is None else tape.rules.text_of
@@ -199,6 +201,9 @@ class Passage:
         if content and self._first:
             self._first = False
             self.tape.first_at = now
+        if content:
+            for follower in self._followers:
+                chunk = follower.take(chunk, now)
         if rules.is_final is not None and rules.is_final(chunk):
             self.final = True
         if self.committed:
@@ -210,14 +215,17 @@ class Passage:
         rules = self.rules
         return rules.is_content is None or rules.heartbeats_count or bool(rules.is_content(chunk))
 
-    def end(self, target: str) -> Sequence[Any]:
+    def end(self, target: str, now: float) -> Sequence[Any]:
         """The items still to pass on when the iterator has ended.
 
         Raises:
             StreamTruncated: It ended without its declared end.
+            InvalidOutput: It breaks a contract.
         """
         if self.rules.is_final is not None and not self.final:
             raise self.truncated(target)
+        for follower in self._followers:
+            follower.end(now)
         if self._mode == "skip_prefix" and not self.committed and not self._skipped():
             raise self._diverged("it ended before what was passed on already")
         if not self.committed and self._mode == "restart":
@@ -343,6 +351,18 @@ class Passage:
             f"{self.tape.lost}; skip_prefix needs a model that repeats itself, at temperature 0 say",
             delivered=self.tape.delivered,
         )
+
+
+def _followers(tape: Tape, mode: str) -> Sequence[Follower]:
+    """What follows an attempt; where it continues another, they know what that has passed on."""
+    rules = tape.rules
+    made = [made for make in rules.followers if (made := make(rules.text_of)) is not None]
+    if mode == "continue":
+        for chunk in tape.kept or ():
+            if rules.is_content is None or rules.is_content(chunk):
+                for follower in made:
+                    follower.recall(chunk)
+    return made
 
 
 def _as_it_is(chunks: Sequence[Any]) -> Callable[[Any], Any] | None:

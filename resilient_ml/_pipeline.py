@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import types
@@ -171,10 +172,14 @@ class Pipeline(Configured):
                 f"{len(said)} policies say what the chunks of {target.name!r} mean; keep one Stream in a "
                 "pipeline"
             )
-        if said:
-            return said[0]
+        rules = said[0] if said else NO_RULES
+        followers = tuple(
+            policy.follow for policy in self.policies if type(policy).follow is not Policy.follow
+        )
+        if followers:
+            return dataclasses.replace(rules, followers=followers)
         policies = [one for policy in self.policies for one in (policy, *policy.runs())]
-        return NO_RULES if any(policy.watches_streams for policy in policies) else None
+        return rules if said or any(policy.watches_streams for policy in policies) else None
 
     def _accept(self, target: Target) -> None:
         """Let each policy refuse *target*, and warn about what is inside it."""

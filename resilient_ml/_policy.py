@@ -31,7 +31,7 @@ from . import _checks, events
 from ._ambient import Clock
 from ._call import Call, Proceed
 from ._colour import Colour, Target
-from ._stream_rules import StreamRules
+from ._stream_rules import Follower, StreamRules, TextOf
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -130,6 +130,10 @@ class Policy(Configured):
 
     def check(self, target: Target) -> None:
         """Raise TypeError, with the remedy, if *target* cannot be guarded by this policy."""
+
+    def follow(self, text_of: TextOf) -> Follower | None:
+        """What holds the chunks of one attempt against a contract; None where this policy has none."""
+        return None
 
     def placed(self, inside: Sequence[Policy]) -> None:
         """Told which policies are *inside* this one, outermost first, in each pipeline that it is put in."""

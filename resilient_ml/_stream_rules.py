@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 OnInterrupt: TypeAlias = Literal["raise", "restart", "skip_prefix", "continue"]
+TextOf: TypeAlias = Callable[[Any], Any] | None
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 Continuation: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any], tuple[Any, ...]], Arguments | None]
 
@@ -22,6 +23,19 @@ class Reset:
 
     discarded: int
     attempt: int
+
+
+class Follower(Protocol):
+    """A contract that follows the content of one attempt."""
+
+    def recall(self, chunk: Any) -> None:
+        """*chunk* was passed on by an attempt that this one continues."""
+
+    def take(self, chunk: Any, now: float) -> Any:
+        """The chunk to pass on for *chunk*; raises where it breaks the contract."""
+
+    def end(self, now: float) -> None:
+        """The stream has ended; raises where something is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +58,8 @@ class StreamRules:
     heartbeats_count: bool = False
     end_seconds: float = 1.0
     keep: int = 0
+    followers: tuple[Callable[[TextOf], Follower | None], ...] = ()
+    """What make the contracts that follow each attempt's chunks."""
 
 
 NO_RULES = StreamRules()

@@ -11,6 +11,7 @@
     │   └── BudgetExhausted       the money, tokens or calls of the window are spent
     ├── DeadlineExceeded          (also a TimeoutError) a policy's limit or the caller's own deadline passed
     ├── InvalidOutput             the model answered, and the answer breaks its contract
+    ├── InvalidInput              (also a ValueError) the input breaks its contract; the model was not called
     ├── StreamInterrupted         a stream broke after it had begun; ``delivered`` counts what was passed on
     │   ├── StreamTruncated       a stream ended without its declared end
     │   └── StreamTimeout         (also a DeadlineExceeded) its first item, a gap or all of it took too long
@@ -30,6 +31,7 @@ __all__ = [
     "BulkheadFull",
     "CircuitOpen",
     "DeadlineExceeded",
+    "InvalidInput",
     "InvalidOutput",
     "LimitExceeded",
     "RateLimited",
@@ -165,11 +167,36 @@ class InvalidOutput(ResilienceError):
 
     Attributes:
         rule: The rule that was broken, or None.
+        rows: The numbers of the rows that break it, from 0; empty where the answer has none.
     """
 
-    def __init__(self, message: str = "", *, rule: str | None = None) -> None:
+    def __init__(self, message: str = "", *, rule: str | None = None, rows: tuple[int, ...] = ()) -> None:
         super().__init__(message)
         self.rule = rule
+        self.rows = rows
+
+
+class InvalidInput(ResilienceError, ValueError):
+    """An argument is not one that the model may see; it was not called.
+
+    Attributes:
+        rule: The rule that was broken, or None.
+        rows: The numbers of the rows that break it, from 0; empty where the argument has none.
+        argument: The name or the position of the argument, or None.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        rule: str | None = None,
+        rows: tuple[int, ...] = (),
+        argument: str | int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.rows = rows
+        self.argument = argument
 
 
 class StreamInterrupted(ResilienceError):

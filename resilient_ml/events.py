@@ -21,6 +21,7 @@ __all__ = [
     "BreakerChanged",
     "BudgetSoftLimit",
     "CallRejected",
+    "ContractBroken",
     "Event",
     "FallbackServed",
     "HedgeSkipped",
@@ -188,6 +189,20 @@ class StaleServed(Event):
 
     reason: str
     age: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractBroken(Event):
+    """An answer (*side* ``output``) or an argument (``input``) breaks *rule*, and *action* follows.
+
+    *flaw* is what is wrong, in words that follow "it"; *rows* is how many rows break it, if there are any.
+    """
+
+    side: str
+    rule: str
+    action: str
+    flaw: str
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

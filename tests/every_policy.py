@@ -6,6 +6,7 @@ from resilient_ml import (
     Bulkhead,
     CircuitBreaker,
     ConstantBackoff,
+    Contract,
     Fallback,
     Keyed,
     Pipeline,
@@ -33,6 +34,7 @@ def every_policy():
         "rate limiter": lambda: RateLimiter(1e6),
         "budget": lambda: Budget(1e6, unit="calls"),
         "fallback": lambda: Fallback("popular"),
+        "contract": Contract,
         "keyed": lambda: Keyed(lambda: Bulkhead(4), key=lambda *args: 1),
         "everything": lambda: Pipeline(
             Fallback("popular"), Retry(2, backoff=AT_ONCE), CircuitBreaker(), Bulkhead(4), Timeout(60)

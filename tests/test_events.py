@@ -13,6 +13,7 @@ from resilient_ml.events import (
     BreakerChanged,
     BudgetSoftLimit,
     CallRejected,
+    ContractBroken,
     Event,
     FallbackServed,
     HedgeSkipped,
@@ -49,6 +50,7 @@ SAMPLES: list[Event] = [
     BudgetSoftLimit(policy="p", at=1.0, spent=8.0, limit=10.0),
     StaleServed(policy="p", at=1.0, reason="refreshing", age=3.0),
     NotStored(policy="p", at=1.0, reason="it is degraded"),
+    ContractBroken(policy="p", at=1.0, side="output", rule="finite", action="fail", flaw="is not finite"),
     SurgeStarted(policy="p", at=1.0, demand=90.0, capacity=50.0),
     SurgeEnded(policy="p", at=1.0, seconds=60.0, shed=2400, peak=120.0),
 ]

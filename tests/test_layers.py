@@ -68,16 +68,35 @@ CORE = (
     "_scopes",
 )
 # The empty name is the package itself, as in `from . import Retry`.
-PRODUCT = ("", *GROUND, *CORE, "stats", "machines", "policies", "_drivers", "_pipeline", "_order", "__init__")
+PRODUCT = (
+    "",
+    *GROUND,
+    *CORE,
+    "stats",
+    "machines",
+    "contracts",
+    "drift",
+    "policies",
+    "_drivers",
+    "_pipeline",
+    "_order",
+    "__init__",
+)
 LAYERS = (
     Layer("ground", GROUND),
     Layer("statistics", ("stats",), ("errors", "stats")),
+    Layer("rules on answers", ("contracts",), ("errors", "_checks", "contracts")),
     Layer("detectors of drift", ("drift",), ("errors", "_checks", "stats", "drift")),
     # A machine's lock is its own, and is never held while anybody waits.
     Layer("machines", ("machines",), (*GROUND, "stats", "machines"), ("threading",)),
     Layer("core", CORE, (*GROUND, *CORE)),
     # `random` for the source of jitter when the user gives none: it is only ever asked for a draw.
-    Layer("policies", ("policies",), (*GROUND, *CORE, "stats", "machines", "policies"), ("random",)),
+    Layer(
+        "policies",
+        ("policies",),
+        (*GROUND, *CORE, "stats", "machines", "contracts", "drift", "policies"),
+        ("random",),
+    ),
     Layer("drivers", ("_drivers",), (*GROUND, *CORE, "_drivers")),
     Layer("pipeline", ("_pipeline", "_order"), (*GROUND, *CORE, "_drivers", "_pipeline", "_order")),
     # Everything above, and whatever a test or a report needs of the world outside.
@@ -319,6 +338,7 @@ def test_every_policy_has_one_body_and_nothing_else_of_it_is_async() -> None:
         "Cache",
         "CircuitBreaker",
         "Coalesce",
+        "Contract",
         "Fallback",
         "Hedge",
         "HotKeyLimiter",

@@ -15,6 +15,7 @@ from resilient_ml import (
     BulkheadFull,
     CircuitBreaker,
     ConstantBackoff,
+    Contract,
     Fallback,
     Hedge,
     Keyed,
@@ -29,6 +30,7 @@ from resilient_ml import (
     Throttle,
     Timeout,
 )
+from resilient_ml.contracts import Finite, Length
 
 
 def tenant(thing):
@@ -56,6 +58,7 @@ MADE = {
     "queue": lambda: Bulkhead(64, cost=len, queue=Queue(size=9, order="deadline")),
     "rate limiter": lambda: RateLimiter(60, tokens=9000, wait=False, output_tokens=100),
     "budget": lambda: Budget(5.0, cost=0.1, per=60),
+    "contract": lambda: Contract(Finite(), Length(1), inputs={"thing": [Finite()]}, blank=1),
     "fallback": lambda: Fallback(smaller_model, "popular", on=("oom", KeyError)),
     "keyed": lambda: Keyed(seats, key=tenant, max_keys=8),
     "pipeline": lambda: Pipeline(Fallback("popular"), Pipeline(Retry(), Bulkhead(3)), name="classify"),

@@ -82,11 +82,11 @@ async def _watched(call: Call) -> None:
                     advance = partial(thrower(stream, "athrow"), attempt.thrown_by_reader(error))
                 else:
                     advance = stream.__anext__ if sent is None else partial(stream.asend, sent)
-            rest = passage.end(name_of(call.fn))
+            rest = passage.end(name_of(call.fn), call.now())
         except Exception as error:
             if attempt.failed(error):
                 raise
-            rest = passage.end(name_of(call.fn))
+            rest = passage.end(name_of(call.fn), call.now())
         await emit_rest(attempt, rest)
     finally:
         pulls.over()

@@ -130,11 +130,11 @@ async def _watched(call: Call) -> Any:
                     advance = partial(thrower(stream, "throw"), attempt.thrown_by_reader(error))
                 else:
                     advance = stream.__next__ if sent is None else partial(stream.send, sent)
-            rest = passage.end(name_of(call.fn))
+            rest = passage.end(name_of(call.fn), call.now())
         except Exception as error:
             if attempt.failed(error):
                 raise
-            rest = passage.end(name_of(call.fn))
+            rest = passage.end(name_of(call.fn), call.now())
         await emit_rest(attempt, rest)
         return returned
     finally:

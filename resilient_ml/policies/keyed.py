@@ -63,7 +63,8 @@ class Keyed(Policy):
 
     def check(self, target: Target) -> None:
         """Whatever the factory makes must be able to guard *target*."""
-        if self._sample.stream_rules is not None:
+        follows = target.colour.streams and type(self._sample).follow is not Policy.follow
+        if self._sample.stream_rules is not None or follows:
             raise TypeError(
                 f"Keyed cannot give each key a {type(self._sample).__name__}: what the chunks of "
                 f"{target.name!r} mean is said once; put it beside Keyed"

@@ -23,6 +23,7 @@ from resilient_ml import (
     Coalesce,
     Colour,
     ConstantBackoff,
+    Contract,
     DeadlineExceeded,
     DecorrelatedBackoff,
     Fallback,
@@ -57,6 +58,22 @@ from resilient_ml import (
     kind_of,
     register_kind,
     remaining,
+)
+from resilient_ml.contracts import (
+    Check,
+    Confidence,
+    DType,
+    Finite,
+    Language,
+    Length,
+    NoRepetition,
+    Norm,
+    Pattern,
+    Probabilities,
+    Range,
+    Schema,
+    Script,
+    Shape,
 )
 from resilient_ml.drift import (
     CategoricalShiryaevRoberts,
@@ -172,6 +189,17 @@ guard = Pipeline(
     Hedge(len, delay=0.05, quantile=0.9, ratio=0.1, hedges=2, accept=bool, minimum_calls=50, max_abandoned=8),
     RateLimiter(600, tokens=90_000, per=60, window="bucket", burst=0.5, wait=5, oversize="drain", usage=len),
     Budget(20.0, per=3600, unit="usd", cost=len, spent=len, soft=0.5, within=Budget(5, unit="calls")),
+    Contract(
+        Finite(),
+        Range(0, 1, of="score", then="repair"),
+        Schema(dict[str, float]),
+        Check(len, repair=str),
+        inputs={"text": [Length(1, 100)], 1: Finite()},
+        rows=True,
+        max_bad=0.1,
+        blank=0.0,
+        text_of=str,
+    ),
     Timeout(0.250, late_only=True, max_abandoned=8),
     name="embedder",
 )
@@ -183,6 +211,21 @@ def go_on(
     return (args, {**kwargs, "prefix": "".join(partial)}) if partial else None
 
 
+text_contract = Contract(
+    Length(1, 8000, blank=True),
+    Pattern("yes|no", never="<", flags=2),
+    NoRepetition(4, span=64, share=0.5, then="warn"),
+    Script("latin", share=0.9, letters=10),
+    Language("en", detect=lambda text: "en"),
+    inputs=Length(1),
+)
+array_contract = Contract(
+    Shape(None, 3, of=0),
+    DType("float32", then="repair"),
+    Probabilities(0.1, of=lambda answer: answer),
+    Norm(1.0, tolerance=0.1, least=1e-9, constant=True),
+    Confidence(0.5, margin=0.1, then="abstain", name="sure"),
+)
 tokens_guard: Pipeline = Pipeline(
     Stream(
         is_content=bool,

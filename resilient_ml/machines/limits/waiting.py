@@ -1,9 +1,9 @@
 """The default limit: as many inside as can be without waiting much, judged once a round trip.
 
 A *round* ends when a call that was let in after the round began has ended, and at least six have: so each
-round has seen what the last change did. A round gives the median latency, its 90th percentile, and the share
-of calls that were dropped. Beside them the limit remembers the *floor*: the median while
-nobody waits.
+round has seen what the last change did. It goes on, up to 48 calls, while chance may have brought its figures
+across a threshold. A round gives the median latency, its 90th percentile, and the share of calls that were
+dropped. Beside them the limit remembers the *floor*: the median while nobody waits.
 
 The model is overloaded when ::
 
@@ -17,10 +17,15 @@ make it shorter. Every round the limit then becomes
 
 * ``limit * max(0.95, 1 / excess)`` when overloaded, *excess* being how far the worst of these is surpassed;
   0.6 in place of 0.95 when most calls are dropped;
-* ``limit + max(1, 0.1 limit)`` when at least half of it is used and all is below 0.7 of the above;
-  times 1.5 as long as nothing has ever waited since the model was last at ease;
+* ``limit + max(1, 0.1 limit)`` when at least half of it is used, by a fifth of the calls or more, and all is
+  below 0.7 of the above; times 1.5 as long as nothing has ever waited since the model was last at ease;
 * a little less, towards twice the most that was used lately, when far less than it is used: a limit that was
   never tried protects nobody.
+
+**Rest must pay too.** Between ease and overload the limit stays where it is, and the floor may be one of
+other times. So once the answers of a while have been counted, a limit a quarter higher is tried: where the
+good answers a second rise by 0.4 of that, the model was waiting for more, and the floor is raised. Where they
+do not, the limit goes back, and rests twice as long before the next trial.
 
 **A cut must pay.** When the limit has come down to 0.65 of where a descent began, the good answers a second
 are compared with those near the top of it. If they fell below 0.8 of that while all of the limit was used,
@@ -32,9 +37,10 @@ That is how the floor follows a model that has become slower; it follows one tha
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import ClassVar
 
+from .ascent import Ascent
+from .descent import Descent
 from .protocol import DROP, OK, OOM, LimitAlgorithm, Trip
 
 ROUND = 6
@@ -56,52 +62,18 @@ DROPPED = 0.05
 EASE = 0.7
 """How far below overload a round must stay for the limit to grow, so that it does not swing."""
 
-PAYS = 0.8
-"""The share of good answers that a cut to 0.65 must leave: one that is not full gives 0.65."""
+LONGEST = 48
+"""The most samples that a round waits for before it acts on what chance may explain."""
 
+SURE = 0.7
+"""So many standard errors a median must be beyond a threshold before a shorter round acts on it."""
 
-class Descent:
-    """What a series of cuts did to the good answers a second.
+TOO_FAR = 1.4
+"""How far into overload the trial of a higher limit may go."""
 
-    ``steps`` holds (limit, good answers, seconds, whether the limit was all used) of each round.
-    """
-
-    DEEP: ClassVar[float] = 0.65
-    MOST: ClassVar[int] = 40
-    ENOUGH: ClassVar[int] = 20
-    LAST: ClassVar[int] = 5
-
-    def __init__(self, top: float) -> None:
-        self.top: float = top
-        self.steps: list[tuple[float, int, float, bool]] = []
-
-    def judge(self, limit: float, good: int, seconds: float, *, full: bool) -> bool | None:
-        """Whether the cuts since the top paid; None while it is too early to tell."""
-        steps = self.steps
-        steps.append((limit, good, seconds, full))
-        if len(steps) > self.MOST:
-            del steps[1 : self.MOST // 2]
-        deep = self.DEEP * self.top
-        if limit >= deep:
-            return None
-        # The first round of all, and the first of those deep down, hold answers to calls let in before.
-        # Of those near the top the last count: the model may have changed while the limit stayed there.
-        high = [step for step in steps[1:] if step[0] > 0.75 * self.top][-self.LAST :]
-        if not high:
-            self.top, self.steps = limit, []
-            return None
-        begin = len(steps)
-        while steps[begin - 1][0] < deep:
-            begin -= 1
-        low = steps[begin + 1 :]
-        if sum(step[1] for step in low) < self.ENOUGH and len(low) < 4:
-            return None
-        used = sum(step[3] for step in low) > 0.6 * len(low)
-        return not (used and self._rate(low) < PAYS * self._rate(high))
-
-    @staticmethod
-    def _rate(steps: Sequence[tuple[float, int, float, bool]]) -> float:
-        return sum(step[1] for step in steps) / sum(step[2] for step in steps)
+BUSY = 0.2
+"""The share of calls that must have met half of the limit in use for it to grow: the first ones of a burst
+tell how it was before."""
 
 
 class WaitingLimit(LimitAlgorithm):
@@ -145,6 +117,8 @@ class WaitingLimit(LimitAlgorithm):
         self._excused_below = 0.0
         self._in_vain = 0
         self._held = 0
+        self._spread = 0.4
+        self._ascent = Ascent()
         self._begin = -math.inf
         self._last = -math.inf
         self.forget_window()
@@ -155,6 +129,8 @@ class WaitingLimit(LimitAlgorithm):
         self._paces: list[float] = []
         self._drops = 0
         self._most = 0.0
+        self._busy = 0
+        self._look = ROUND
 
     def learn(self, now: float, trip: Trip) -> None:
         """Collect; a sixth or later call that was let in since the round began ends the round."""
@@ -164,12 +140,13 @@ class WaitingLimit(LimitAlgorithm):
             self._paces.append(seconds / max(trip.cost, 1e-9))
         if trip.inside > self._most:  # noqa: PLR1730 - half the time of max()
             self._most = trip.inside
+        self._busy += trip.inside * 2 >= self.limit
         if trip.outcome is not OK:
             if trip.outcome == OOM:
                 self._halve(now)
                 return
             self._drops += trip.outcome == DROP
-        if trip.at >= self._begin and len(self._seconds) >= ROUND:
+        if trip.at >= self._begin and len(self._seconds) >= self._look:
             self._turn(now)
         elif now < self._begin:
             self._begin = now  # the clock stepped back: wait no longer than the calls inside take
@@ -192,6 +169,9 @@ class WaitingLimit(LimitAlgorithm):
         pace = sorted(self._paces)[len(self._paces) // 2] if self._paces else median
         pace = max(pace, 1e-9)  # a clock may be too coarse to see how long a call took
         dropped = self._drops / count
+        if not self._eager and count < LONGEST and self._unsure(median, tail, dropped, pace, count):
+            self._look = 2 * count
+            return
         busy = math.fsum(ordered)
         # Idle time does not age what is known.
         elapsed = max(min(now - self._begin, busy), 1e-9)
@@ -204,12 +184,43 @@ class WaitingLimit(LimitAlgorithm):
             self._excused -= 1
             if pace < self._excused_below:
                 excess = min(excess, 0.7)
+        good = count - self._drops
         limit = self._next(excess, dropped, waiting)
+        rests = limit == self.limit < self.maximum and self._descent is None
+        if self._ascent.trying or (rests and full and waiting >= WAITING):
+            limit = self._rest(limit, good, elapsed, pace, excess)
+        else:
+            self._ascent.forget()
         if self._descent is not None:
-            limit = self._pay(limit, count - self._drops, elapsed, pace, full=full)
+            limit = self._pay(limit, good, elapsed, pace, full=full)
         self.limit = min(self.maximum, max(self.minimum, limit))
         self._begin = now
         self.forget_window()
+
+    def _unsure(self, median: float, tail: float, dropped: float, pace: float, count: int) -> bool:
+        """Whether chance alone may have brought the round here, so that more samples are worth it."""
+        spread = math.log(max(tail / max(median, 1e-9), 1.0)) / 1.28
+        self._spread += (spread - self._spread) * count / (count + 30)
+        if self.floor == math.inf:
+            return False
+        excess = self._excess(median, tail, dropped, pace / self.floor)
+        doubt = math.exp(SURE * 1.25 * self._spread / math.sqrt(count))
+        return EASE / doubt < excess < doubt
+
+    def _rest(self, limit: float, good: int, elapsed: float, pace: float, excess: float) -> float:
+        """At rest, and all in use: try whether more would pay."""
+        ascent = self._ascent
+        if not ascent.trying:
+            return ascent.rest(limit, good, elapsed)
+        if excess > TOO_FAR:
+            ascent.forget()
+            return limit
+        self._descent = None  # a trial is not overload
+        higher = ascent.climb(self.limit, good, elapsed)
+        if higher is not None:
+            return higher
+        self.floor = max(self.floor, pace / WAITING)
+        return self.limit
 
     def _learn_floor(self, pace: float, count: int, *, full: bool) -> None:
         """Down fast; up slowly while there is room; while the limit is all in use, only by :meth:`_pay`."""
@@ -238,7 +249,7 @@ class WaitingLimit(LimitAlgorithm):
             if self._descent is None:
                 self._descent = Descent(limit)
             return limit * max(0.6 if dropped > 0.5 else 0.95, 1 / excess)
-        if self._most >= limit / 2 and excess < EASE:
+        if self._most >= limit / 2 and excess < EASE and self._busy >= BUSY * len(self._seconds):
             if self._eager and excess < 0.4:
                 return limit * 1.5
             return limit + max(1.0, 0.1 * limit)

@@ -13,6 +13,7 @@ from resilient_ml import (
     CircuitBreaker,
     Coalesce,
     ConstantBackoff,
+    Contract,
     Fallback,
     Hedge,
     HotKeyLimiter,
@@ -28,6 +29,7 @@ from resilient_ml import (
     Throttle,
     Timeout,
 )
+from resilient_ml.contracts import Finite
 from resilient_ml.testing import conformance
 
 AT_ONCE = ConstantBackoff(0)
@@ -81,6 +83,8 @@ POLICIES = {
     "fallback that waits": lambda: Fallback("popular", when_all_out="wait"),
     "keyed": lambda: Keyed(seats, key=tenant),
     "hot keys": lambda: HotKeyLimiter(key=tenant, hot_limit=8),
+    "contract": Contract,
+    "contract on inputs": lambda: Contract(inputs=Finite()),
     "coalesce": lambda: Coalesce(key=another_key),
     "cache": lambda: Cache(2000, key=another_key),
     "cache that shares nothing": lambda: Cache(2000, key=another_key, coalesce=False, ttl=60),

@@ -1,0 +1,183 @@
+"""A model that is caught in a loop says the same thing over and over."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from typing import Any
+
+from .. import _checks
+from .rule import Action, Part, Rule, TextOf, Watch, kind_of_value, text_reader
+
+_STEP = 64
+"""Characters between two looks at the end of a text that came as a whole."""
+_PROBE = 16
+"""So many of the last characters are searched for before them: the nearest place gives the period."""
+_LONGEST = 512
+"""The longest period, in characters."""
+_WORDS = 200
+"""The window in which phrases are counted."""
+_HOP = 50
+"""From one window to the next, in a text that came as a whole."""
+_FEW = 50
+"""Fewer phrases are not judged."""
+_PHRASE = 4
+_WORD = re.compile(
+    r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u0e00-\u0eff\u3040-\u9fff\uac00-\ud7af]+"
+)
+
+
+class NoRepetition(Rule):
+    """A text is not caught in a loop.
+
+    Two signs of it are looked for, on streams as the text comes:
+
+    * the same piece of up to 512 characters comes *times* times in a row, over at least *span* characters;
+    * of the last 200 words, more than *share* begin a phrase of four words that is there already.
+
+    A row of blanks, dots or rules as in a table is a loop too once it is as long as *span*.
+
+    Args:
+        times: How often in a row is a loop, from 2.
+        span: The fewest characters that a loop is long, from 32.
+        share: Above 0 and at most 1; prose has 0.0 to 0.1, lists of like sentences up to 0.5.
+        then, of, repair, name: As for :class:`Rule`.
+
+    >>> NoRepetition().flaw("The answer is 42. " + "I am sorry. " * 30)
+    'repeats one piece of 12 characters again and again'
+    """
+
+    def __init__(
+        self,
+        times: int = 6,
+        *,
+        span: int = 128,
+        share: float = 0.65,
+        then: Action | None = None,
+        of: Part = None,
+        repair: Any = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(then=then, of=of, repair=repair, name=name)
+        self.times: int = _checks.whole("times", times, at_least=2, remedy="pass 6, say")
+        self.span: int = _checks.whole("span", span, at_least=32, remedy="pass 128, say")
+        self.share: float = _checks.share("share", share, remedy="pass 0.65, say")
+
+    def flaw(self, value: Any) -> str | None:
+        """What is repeated; found wherever in the text it is."""
+        if not isinstance(value, str):
+            return f"is {kind_of_value(value)}, not text"
+        if len(value) < self.span:
+            return None
+        loops = _Loops(self)
+        for begin in range(0, len(value), _STEP):
+            found = loops.grow(value[begin : begin + _STEP])
+            if found is not None:
+                return found
+        words = _WORD.findall(value.lower())
+        phrases = list(zip(*(words[at:] for at in range(_PHRASE)), strict=False))
+        for begin in range(0, len(phrases), _HOP):
+            window = phrases[begin : begin + _WORDS]
+            found = self.judged(len(window), len(set(window)))
+            if found is not None:
+                return found
+        return None
+
+    def judged(self, phrases: int, different: int) -> str | None:
+        """What is wrong with so many phrases, of which so many are different."""
+        if phrases < _FEW or 1.0 - different / phrases <= self.share:
+            return None
+        return f"says {phrases} phrases of {_PHRASE} words, of which {different} differ"
+
+    def watch(self, text_of: TextOf) -> Watch:
+        """Looks at the end of what has come."""
+        return _RepetitionWatch(self, text_of)
+
+
+class _RepetitionWatch(Watch):
+    def __init__(self, rule: NoRepetition, text_of: TextOf) -> None:
+        self._text = text_reader(text_of)
+        self._loops = _Loops(rule)
+
+    def take(self, chunk: Any) -> str | None:
+        text = self._text(chunk)
+        if text is None:
+            return f"has a chunk that is {kind_of_value(chunk)}, not text; pass text_of="
+        for begin in range(0, len(text), _STEP):
+            found = self._loops.read(text[begin : begin + _STEP])
+            if found is not None:
+                return found
+        return None
+
+    def end(self) -> str | None:
+        return self._loops.last_word()
+
+
+class _Loops:
+    """The end of a text, and the phrases in its last words; bounded."""
+
+    def __init__(self, rule: NoRepetition) -> None:
+        self._rule = rule
+        self._room = max(_LONGEST * rule.times, rule.span) + _PROBE
+        self._tail = ""
+        self._unseen = 0
+        self._open = ""
+        self._words: deque[str] = deque(maxlen=_PHRASE)
+        self._phrases: deque[tuple[str, ...]] = deque()
+        self._counts: Counter[tuple[str, ...]] = Counter()
+
+    def read(self, text: str) -> str | None:
+        """The text of a stream goes on with *text*, of at most 64 characters."""
+        return self.grow(text) or self._count(text)
+
+    def grow(self, text: str) -> str | None:
+        """The end of the text, which goes on with *text*, is looked at; phrases are not."""
+        self._tail += text
+        self._unseen += len(text)
+        if len(self._tail) > 2 * self._room:
+            self._tail = self._tail[-self._room :]
+        if self._unseen >= _PROBE:  # a look for each token would be a look too many
+            self._unseen = 0
+            period = self._period()
+            if period:
+                unit = "character" if period == 1 else "characters"
+                return f"repeats one piece of {period} {unit} again and again"
+        return None
+
+    def last_word(self) -> str | None:
+        """The text has ended, and with it its last word."""
+        return self._count(" ")
+
+    def _period(self) -> int:
+        """The length of the piece that the text ends in again and again; 0 for none."""
+        tail = self._tail
+        end = len(tail)
+        place = tail.rfind(tail[-_PROBE:], max(0, end - _LONGEST - _PROBE), end - 1)
+        if place < 0:
+            return 0
+        period = end - _PROBE - place
+        stretch = max(period * self._rule.times, self._rule.span)
+        if stretch > end:
+            return 0
+        return period if tail[end - stretch : end - period] == tail[end - stretch + period :] else 0
+
+    def _count(self, text: str) -> str | None:
+        """Count the phrases that end in *text*; a word may go on in what comes next."""
+        text = self._open + text
+        ends = [match.span() for match in _WORD.finditer(text)]
+        self._open = ""
+        if ends and ends[-1][1] == len(text) and len(text) - ends[-1][0] < 2 * _STEP:
+            self._open = text[ends.pop()[0] :]
+        for begin, end in ends:
+            self._words.append(text[begin:end].lower())
+            if len(self._words) < _PHRASE:
+                continue
+            phrase = tuple(self._words)
+            self._phrases.append(phrase)
+            self._counts[phrase] += 1
+            if len(self._phrases) > _WORDS:
+                old = self._phrases.popleft()
+                self._counts[old] -= 1
+                if not self._counts[old]:
+                    del self._counts[old]
+        return self._rule.judged(len(self._phrases), len(self._counts))

@@ -1,0 +1,456 @@
+"""Rules on text, as a whole and as it comes: however a text is cut into chunks, the same rules are broken."""
+
+import dataclasses
+import random
+import string
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resilient_ml.contracts import Check, Language, Length, NoRepetition, Pattern, Schema, Script
+from resilient_ml.contracts.fits import check_type, misfit
+
+PROSE = """A breaker that is open holds every call back until its time is over, and then lets a few of them
+through to see whether the model is well again. Where they succeed it closes, and traffic flows as it did
+before; where one of them fails it opens once more, for longer this time. Nothing else decides: a success that
+comes late belongs to a call from before the trip, and says nothing about how the model is now."""
+LISTED = "\n".join(
+    f"{number}. The item number {number} costs {number * 7} euros and weighs {number * 3} kilos."
+    for number in range(40)
+)
+LOOP = "I cannot answer that. "
+
+
+def follow(rule, chunks):
+    """The first flaw that a stream of *chunks* has."""
+    watch = rule.watch(None)
+    for chunk in chunks:
+        flaw = watch.take(chunk)
+        if flaw is not None:
+            return flaw
+    return watch.end()
+
+
+def cut(text, seed):
+    rng = random.Random(seed)
+    while text:
+        size = rng.choice([1, 2, 3, 5, 8, 40, 200])
+        yield text[:size]
+        text = text[size:]
+
+
+BROKEN = [
+    (Length(), "", "is empty"),
+    (Length(), " \n ", "is empty"),
+    (Length(5), "abc", "has 3 characters, fewer than 5"),
+    (Length(0, 3), "abcd", "has 4 characters, more than 3"),
+    (Length(0, 3, blank=True), "a   ", "has 4 characters, more than 3"),
+    (Pattern("yes|no"), "maybe", "does not match the pattern that it must"),
+    (Pattern(never=r"<\|\w+\|>"), "well <|im_end|>", "holds what it never may, at character 5"),
+    (NoRepetition(), PROSE + LOOP * 10, "repeats one piece of 22 characters again and again"),
+    (NoRepetition(), "so " + "a" * 200, "repeats one piece of 1 character again and again"),
+    (Script("cyrillic"), PROSE, "has 309 of 309 letters"),
+    (Schema(), "no json", "is not JSON"),
+    (Schema(), '{"a": 1', "is not JSON: Expecting ',' delimiter at character 7"),
+    (Schema(list[int]), "[1, 2.5]", "does not fit: it at 1 is a float, not int"),
+]
+FINE = [
+    (Length(), "x"),
+    (Length(0), ""),
+    (Length(3, 3), "  abc  "),
+    (Pattern("yes|no"), "no"),
+    (Pattern(never="x{3}"), "xx xx"),
+    (NoRepetition(), PROSE),
+    (NoRepetition(), LISTED),
+    (NoRepetition(), ""),
+    (NoRepetition(), "na " * 20),
+    (NoRepetition(), "| a | b |\n|---|---|\n" + "".join(f"| {n} | {n * n} |\n" for n in range(60))),
+    (NoRepetition(), "".join(chr(0x4E00 + (n * 7919) % 3000) for n in range(600))),
+    (Script("latin"), PROSE),
+    (Script("latin"), "да"),
+    (
+        Script("cyrillic", "latin"),
+        "\u041d\u0435\u0431\u043e \u0433\u043e\u043b\u0443\u0431\u043e\u0435 today and it will be " * 3,
+    ),
+    (Schema(), ' {"a": [1, 2, null]}'),
+    (Schema(), '"text"'),
+    (Schema(list[int]), "[1, 2]"),
+]
+
+
+@pytest.mark.parametrize(("rule", "text", "flaw"), BROKEN)
+def test_a_broken_text_is_found_as_a_whole_and_in_any_chunks(rule, text, flaw):
+    found = rule.flaw(text)
+    if rule.name == "script":
+        assert found is not None
+        assert "in cyrillic, less than 80%" in found
+    else:
+        assert found == flaw or found.startswith(flaw)
+    for seed in range(20):
+        assert follow(rule, cut(text, seed)) is not None
+    assert follow(rule, [text]) is not None
+
+
+@pytest.mark.parametrize(("rule", "text"), FINE)
+def test_a_good_text_passes_as_a_whole_and_in_any_chunks(rule, text):
+    assert rule.flaw(text) is None
+    for seed in range(20):
+        assert follow(rule, cut(text, seed)) is None
+    assert follow(rule, [text]) is None
+
+
+@given(
+    st.text(alphabet="ab \n", max_size=40),
+    st.integers(0, 10),
+    st.integers(0, 30),
+    st.integers(0, 99),
+    st.booleans(),
+)
+def test_a_length_is_the_same_in_any_chunks(text, least, more, seed, blank):
+    rule = Length(least, least + more, blank=blank)
+    whole = rule.flaw(text)
+    parts = follow(rule, cut(text, seed))
+    assert (whole is None) == (parts is None)
+
+
+@given(st.text(alphabet="xyz|<>", max_size=60), st.integers(0, 99))
+def test_what_must_never_come_is_found_in_any_chunks(text, seed):
+    rule = Pattern(never=r"<\|[xyz]{1,3}\|>")
+    assert rule.flaw(text) == follow(rule, cut(text, seed))
+
+
+def test_what_must_never_come_is_found_at_its_place_far_on():
+    rule = Pattern(never="STOP")
+    assert (
+        follow(rule, [*("a" * 100 for _ in range(50)), "ST", "OP"])
+        == "holds what it never may, at character 5000"
+    )
+
+
+def test_a_loop_is_found_in_the_middle_of_an_answer():
+    assert (
+        NoRepetition().flaw(PROSE + LOOP * 12 + PROSE) == "repeats one piece of 22 characters again and again"
+    )
+
+
+def test_a_loop_is_found_soon_after_it_has_begun():
+    rule = NoRepetition(times=4, span=64)
+    watch = rule.watch(None)
+    for chunk in cut(PROSE, 1):
+        assert watch.take(chunk) is None
+    taken = 0
+    while watch.take(LOOP) is None:
+        taken += 1
+    assert taken in (3, 4)
+
+
+def test_a_loop_that_counts_is_found_by_its_phrases():
+    text = "".join(f"{n}. I am sorry, but I cannot help you with that request at all. " for n in range(60))
+    flaw = NoRepetition().flaw(text)
+    assert flaw is not None
+    assert "phrases of 4 words" in flaw
+    assert follow(NoRepetition(), cut(text, 3)) is not None
+    assert NoRepetition(share=1).flaw(text) is None
+
+
+def test_random_text_is_no_loop():
+    rng = random.Random(1)
+    for _ in range(200):
+        text = "".join(rng.choices(string.ascii_letters + "     ", k=1500))
+        assert NoRepetition().flaw(text) is None
+
+
+def test_memory_of_what_follows_a_stream_is_bounded():
+    rules = [
+        NoRepetition(),
+        Pattern("x", never="zzz"),
+        Script("latin"),
+        Language("en", detect=lambda text: "en"),
+        Length(),
+    ]
+    rng = random.Random(1)
+    watches = [rule.watch(None) for rule in rules]
+    for _ in range(3000):
+        for watch in watches:
+            watch.take("".join(rng.choices(string.ascii_lowercase + "  ", k=100)))
+    loops = watches[0]._loops
+    assert len(loops._tail) < 10_000
+    assert len(loops._counts) <= 201
+    assert watches[1]._whole.text is None
+    assert watches[1].end() == "is longer than 262,144 characters, which is as much as must= is matched with"
+    assert watches[3].end() is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [Pattern("x"), NoRepetition(), Script("latin"), Language("en", detect=len), Schema()],
+)
+def test_what_is_no_text_is_refused_with_the_remedy(rule):
+    assert rule.watch(None).take(3) == "has a chunk that is a int, not text; pass text_of="
+    assert rule.watch(lambda chunk: chunk["t"]).take({"t": "1 x"}) is None
+    assert rule.watch(None).take(b"1 x") is None
+    assert rule.flaw(3) in ("is a int, not text", "is a int, not the text of a JSON")
+
+
+def test_lengths_of_lists_are_items():
+    assert Length(2).flaw([1]) == "has 1 items, fewer than 2"
+    assert Length(2).flaw([]) == "is empty"
+    assert Length(0).flaw(3) == "is a int, which has no length"
+    assert follow(Length(0, 2), [1, 2, 3]) == "has 3 items, more than 2"
+
+
+# -- language ----------------------------------------------------------------------------------------------
+
+
+def test_a_language_is_what_the_detector_says():
+    asked = []
+
+    def detect(text):
+        asked.append(text)
+        return ("de", 0.9) if "der" in text else ("en", 0.9)
+
+    rule = Language("en", "fr", detect=detect)
+    assert rule.flaw(PROSE) is None
+    assert rule.flaw("der Himmel ist heute blau wie nie") == "is in 'de', not in 'en' or 'fr'"
+    assert rule.flaw("der") is None
+    assert len(asked) == 2
+
+
+def test_on_a_stream_the_language_is_asked_for_less_and_less_often():
+    asked = []
+
+    def detect(text):
+        asked.append(len(text))
+        return "en"
+
+    watch = Language("en", detect=detect).watch(None)
+    for _ in range(4000):
+        watch.take("word ")
+    assert watch.end() is None
+    assert asked == [200, 400, 800, 1000]
+
+
+def test_without_a_detector_the_language_needs_its_extra(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "py3langid", None)
+    with pytest.raises(ImportError, match=r"pip install 'resilient-ml\[language\]'"):
+        Language("en")
+
+
+def test_the_extra_tells_languages_apart():
+    pytest.importorskip("py3langid")
+    rule = Language("en")
+    assert rule.flaw(PROSE) is None
+    assert (
+        rule.flaw("Der Himmel ist heute so blau, dass man kaum glauben mag, es sei schon November.")
+        == "is in 'de', not in 'en'"
+    )
+
+
+# -- structure ---------------------------------------------------------------------------------------------
+
+
+class Verdict(TypedDict):
+    label: Literal["good", "bad"]
+    score: float
+    why: NotRequired[str]
+
+
+@dataclasses.dataclass
+class Box:
+    left: int
+    right: int = 0
+    tags: list[str] = dataclasses.field(default_factory=list)
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted", "found"),
+    [
+        (1, int, None),
+        (1, float, None),
+        (True, int, "is a bool, not int"),
+        (True, bool, None),
+        (True, object, None),
+        (1.5, int, "is a float, not int"),
+        (None, None, None),
+        (0, None, "is a int, not None"),
+        (None, int | None, None),
+        ("a", int | None, "is a str, not int | None"),
+        ("x", Any, None),
+        ("good", Literal["good", "bad"], None),
+        (1, Literal["1", True], "is none of '1', True"),
+        ([1, 2], list[int], None),
+        ([1, None], list[int], "at 1 is None, not int"),
+        ((1, "a"), tuple[int, str], None),
+        ((1,), tuple[int, str], "has 1 items, not 2"),
+        ((1, 2, 3), tuple[int, ...], None),
+        ({"a": 1}, dict[str, int], None),
+        ({1: 1}, dict[str, int], "has a key that is a int, not str"),
+        ({"a": "b"}, dict[str, int], "has 'a', which is a str, not int"),
+        ([1], list, None),
+        ({"label": "good", "score": 1}, Verdict, None),
+        ({"label": "good", "score": 1, "why": 3}, Verdict, "has 'why', which is a int, not str"),
+        ({"label": "good"}, Verdict, "lacks 'score'"),
+        ([], Verdict, "is a list, not an object"),
+        ({"left": 1}, Box, None),
+        ({"right": 1}, Box, "lacks 'left'"),
+        (Box(1), Box, None),
+        ("a", Box, "is a str, not Box"),
+        ("a", Annotated[str, "x"], None),
+    ],
+)
+def test_a_value_fits_a_type_or_says_where_it_does_not(value, wanted, found):
+    assert misfit(value, wanted) == found
+    check_type(wanted)
+
+
+def test_a_sequence_is_no_text():
+    from collections.abc import Mapping, Sequence
+
+    assert misfit("abc", Sequence[str]) == "is a str, not Sequence"
+    assert misfit(["abc"], Sequence[str]) is None
+    assert misfit({"a": 1}, Mapping[str, int]) is None
+
+
+def test_a_schema_that_is_no_type_is_refused_at_once():
+    with pytest.raises(TypeError, match="schema must be a type, got 3; pass a class, a TypedDict"):
+        Schema(3)
+    with pytest.raises(TypeError, match="schema must be a type, got 'Verdict'"):
+        Schema(list["Verdict"])
+
+    class Lost(TypedDict):
+        inner: "Nowhere"  # noqa: F821
+
+    with pytest.raises(TypeError, match="schema has annotations that name 'Nowhere', which Lost cannot find"):
+        Schema(Lost)
+
+
+class Model:
+    """As pydantic's models: a class with ``model_validate``."""
+
+    @classmethod
+    def model_validate(cls, value):
+        if "name" not in value:
+            error = ValueError("the text of which holds the value")
+            error.error_count = lambda: 2
+            raise error
+        return cls()
+
+
+class Strict:
+    """As what compilers of schemas make: an object with ``validate``."""
+
+    def validate(self, value):
+        if value != 1:
+            raise KeyError(value)
+
+
+def test_schemas_of_other_libraries_are_asked():
+    assert Schema(Model).flaw('{"name": 1}') is None
+    assert Schema(Model).flaw(Model()) is None
+    assert Schema(Model).flaw("{}") == "does not fit: ValueError, 2 times"
+    assert Schema(Strict()).flaw(1) is None
+    assert Schema(Strict()).flaw(2) == "does not fit: KeyError"
+
+
+def test_a_json_schema_is_checked_by_jsonschema(monkeypatch):
+    pytest.importorskip("jsonschema")
+    rule = Schema({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
+    assert rule.flaw('{"n": 1}') is None
+    assert rule.flaw('{"n": "1"}') == "does not fit at ['n']: type"
+    assert rule.flaw("{}") == "does not fit: required"
+    with pytest.raises(
+        ValueError, match="schema must be a JSON Schema, got an object of type dict: SchemaError"
+    ):
+        Schema({"type": "thing"})
+    monkeypatch.setitem(__import__("sys").modules, "jsonschema", None)
+    with pytest.raises(ImportError, match=r"pip install 'resilient-ml\[schema\]'"):
+        Schema({"type": "object"})
+
+
+@pytest.mark.parametrize(
+    ("text", "flaw"),
+    [
+        ("[NaN]", "is not JSON: it has NaN"),
+        ("[" * 100_000, "is JSON that is nested too deeply"),
+        (b"\xff", "is not JSON: UnicodeDecodeError"),
+        (b'{"a": 1}', None),
+        ({"a": 1}, "is a dict, not the text of a JSON"),
+    ],
+)
+def test_what_is_no_json_is_said_so(text, flaw):
+    assert Schema().flaw(text) == flaw
+
+
+def test_a_value_that_is_nested_too_deeply_does_not_fit():
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    class Deep:
+        def validate(self, value):
+            self.validate(value[0])
+
+    class Deeper:
+        def iter_errors(self, value):
+            yield from self.iter_errors(value[0])
+
+    assert Schema(Deep()).flaw(deep) == "does not fit: RecursionError"
+    assert Schema(Deeper()).flaw(deep) == "is nested too deeply"
+
+
+@pytest.mark.parametrize(
+    ("text", "better"),
+    [
+        ('Sure! ```json\n{"a": 1}\n``` Enjoy.', '{"a": 1}'),
+        ("The answer is [1, 2], as {x} said", "[1, 2]"),
+        ("set {x} to [3]", "[3]"),
+        ("nothing", "nothing"),
+        (3, 3),
+    ],
+)
+def test_the_json_is_taken_out_of_the_talk_around_it(text, better):
+    assert Schema(then="repair").mend(text) == better
+
+
+def test_a_stream_that_cannot_become_json_is_left_at_once():
+    watch = Schema().watch(None)
+    assert watch.take(" ") is None
+    assert watch.take("Sure, here") == "is not JSON: no JSON begins so"
+    long = Schema().watch(None)
+    long.take("[" + " " * 300_000)
+    assert long.end() == "is too long to be looked at in one piece"
+
+
+# -- constructors ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "text"),
+    [
+        (lambda: Length(-1), ValueError, "least must be at least 0"),
+        (lambda: Length(5, 4), ValueError, "most must be at least 5, got 4"),
+        (lambda: Length(blank=1), TypeError, "blank must be True or False"),
+        (Pattern, ValueError, "must and never are both None"),
+        (lambda: Pattern("("), ValueError, "must must be a regular expression, got '('"),
+        (lambda: Pattern(never=3), TypeError, "never must be a regular expression, got 3"),
+        (lambda: NoRepetition(1), ValueError, "times must be at least 2"),
+        (lambda: NoRepetition(span=3), ValueError, "span must be at least 32"),
+        (lambda: NoRepetition(share=0), ValueError, "share must be above 0"),
+        (Script, ValueError, "scripts must name at least one script"),
+        (lambda: Script("klingon"), ValueError, "scripts must be names that Unicode gives to letters"),
+        (lambda: Script(3), ValueError, "scripts must be names that Unicode gives to letters, got 3"),
+        (Language, ValueError, "languages must name at least one language"),
+        (lambda: Language(3, detect=len), ValueError, "languages must name at least one language"),
+        (lambda: Language("en", detect=3), TypeError, "detect must be callable"),
+    ],
+)
+def test_what_a_rule_cannot_be_is_refused(make, kind, text):
+    with pytest.raises(kind) as caught:
+        make()
+    assert text in str(caught.value)
+
+
+def test_what_a_function_says_of_a_chunk_counts_on_a_stream():
+    assert follow(Check(lambda chunk: chunk != "x"), "abx") == "is not good"
