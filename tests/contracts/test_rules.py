@@ -113,6 +113,8 @@ BAD = [
     (Norm(), [0.0, 0.0], "is null"),
     (Norm(), [[1.0, 2.0], [3.0, 3.0]], "has 1 of 2 vectors that are constant"),
     (Norm(), [NAN, 1.0], "is not numbers"),
+    (Norm(), [1e-9, 2e-9], "is null"),
+    (Norm(constant=True), [0.0, 0.0], "is null"),
     (Norm(1), [3.0, 4.0], "is not of length 1, but 5"),
     (Norm(), 2.0, "is one number, not a vector"),
     (Confidence(0.9), [0.1, 0.8], "is only 0.8 sure, below 0.9"),

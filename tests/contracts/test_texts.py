@@ -155,6 +155,18 @@ def test_a_loop_that_counts_is_found_by_its_phrases():
     assert NoRepetition(share=1).flaw(text) is None
 
 
+def test_a_loop_that_changes_its_case_is_one():
+    rng = random.Random(1)
+    text = "".join(
+        rng.choice([str.upper, str.lower])(
+            f"{n}. i am sorry but i cannot help you with that request at all today or ever "
+        )
+        for n in range(60)
+    )
+    assert NoRepetition().flaw(text) is not None
+    assert follow(NoRepetition(), cut(text, 3)) is not None
+
+
 def test_random_text_is_no_loop():
     rng = random.Random(1)
     for _ in range(200):

@@ -60,6 +60,12 @@ def test_it_pays_where_answers_rise_by_two_fifths_of_the_step(good, pays):
     assert not ascent.trying
 
 
+def test_a_trial_lasts_four_rounds_at_least():
+    ascent = Ascent()
+    rest(ascent, 20.0, 4)
+    assert [ascent.climb(25.0, 1000, 20.0) for _ in range(4)] == [25.0] * 3 + [20.0]
+
+
 def test_answers_to_calls_from_before_the_trial_do_not_count():
     ascent = Ascent()
     rest(ascent, 20.0, 4)
@@ -160,6 +166,63 @@ def ease(limit):
 def learn(limit, at, seconds, inside=20.0):
     for took in seconds:
         limit.learn(at, Trip(at=at, inside=inside, seconds=took, outcome="ok"))
+
+
+def resting(limit, *, inside=20.0, seconds=0.2):
+    """Whether rounds between ease and overload lead to a trial."""
+    for at in range(1, 20):
+        learn(limit, float(at), [seconds] * LONGEST, inside=inside)
+        if limit._ascent.trying:
+            return True
+    return False
+
+
+def at_rest(**options):
+    limit = WaitingLimit(initial=20, deadline=100.0, **options)
+    ease(limit)
+    return limit
+
+
+def test_only_what_is_all_in_use_waits_and_may_grow_tries_more():
+    assert resting(at_rest())
+    assert not resting(at_rest(), inside=19.0)
+    assert not resting(at_rest(maximum=20))
+    slack = at_rest()
+    slack.deadline = 0.16  # far into its deadline, though nobody waits
+    assert not resting(slack, seconds=0.1)
+
+
+def test_ease_in_between_begins_the_count_anew():
+    limit = at_rest()
+    learn(limit, 1.0, [0.2] * LONGEST)
+    learn(limit, 2.0, [0.2] * LONGEST)
+    learn(limit, 3.0, [0.2] * LONGEST)
+    learn(limit, 4.0, [0.19] * LONGEST, inside=19.0)
+    learn(limit, 5.0, [0.2] * LONGEST)
+    assert not limit._ascent.trying
+    assert limit._ascent._rounds == 1
+
+
+def test_a_trial_is_no_overload_that_must_pay():
+    limit = at_rest()
+    assert resting(limit)
+    learn(limit, 30.0, [0.26] * LONGEST, inside=25.0)
+    assert limit.limit == 25
+    assert limit._descent is None
+
+
+def test_while_it_knows_nothing_it_acts_on_short_rounds():
+    limit = WaitingLimit(initial=20)
+    wild = [0.05, 0.26, 0.9, 0.1, 0.3, 0.2]
+    learn(limit, 1.0, wild)
+    assert limit.floor == 0.26
+    assert limit._look == ROUND
+    learn(limit, 2.0, [1.0] * 5 + [9.0])  # it is eager: nothing has waited yet
+    assert limit._look == ROUND
+    blank = WaitingLimit(initial=20)
+    blank._eager = False
+    learn(blank, 1.0, wild)
+    assert blank.floor == 0.26
 
 
 def test_a_round_goes_on_while_chance_may_explain_it():

@@ -18,6 +18,7 @@ from resilient_ml import (
     Keyed,
     Kind,
     Pipeline,
+    Policy,
     PolicyOrderWarning,
     Retry,
     Stream,
@@ -296,6 +297,20 @@ def test_a_mended_part_is_put_back_into_a_copy():
     assert given["score"] == 7.0
 
 
+def test_rows_that_break_several_rules_count_together():
+    contract = Contract(
+        Check(lambda row: row != 1, name="one"),
+        Check(lambda row: row != 2, name="two"),
+        rows=True,
+        max_bad=0.25,
+    )
+    safe = contract(lambda rows: rows)
+    assert safe([1, 0, 0, 0]) == [None, 0, 0, 0]
+    with pytest.raises(InvalidOutput) as caught:
+        safe([1, 2, 0, 0])
+    assert caught.value.rows == (0, 1)
+
+
 # -- inputs ------------------------------------------------------------------------------------------------
 
 
@@ -328,6 +343,28 @@ def test_an_argument_passed_by_name_is_mended_by_name():
     safe = Contract(inputs={"scale": Range(0, 1, then="repair")})(predict)
     assert safe([1.0], scale=7.0) == [[1.0], 1.0, None, {}]
     assert safe([1.0], 7.0) == [[1.0], 1.0, None, {}]
+
+
+def test_the_arguments_are_as_they_were_for_who_stands_outside():
+    seen = []
+
+    class Look(Policy):
+        async def around(self, proceed, call):
+            try:
+                return await proceed(call)
+            finally:
+                seen.append(call.args)
+
+    Pipeline(Look(), Contract(inputs=Range(0, 1, then="repair"))).call(predict, 7.0)
+    assert seen == [(7.0,)]
+
+
+def test_a_function_that_has_gone_leaves_its_place_to_no_other():
+    contract = Contract(inputs={"rows": Finite()})
+    contract._places[id(predict)] = (len, {"rows": 5})
+    assert contract(predict)([1.0]) == [[1.0], 1.0, None, {}]
+    with pytest.raises(InvalidInput):
+        contract(predict)([NAN])
 
 
 def test_bad_rows_of_an_input_are_named():
@@ -474,6 +511,27 @@ def test_an_attempt_that_continues_is_judged_with_what_came_before():
 
     assert list(tokens()) == ["abc", "def", "ghi"]
     assert seen == [("abc", "def")]
+
+
+def test_what_is_no_content_is_not_judged_when_an_answer_goes_on():
+    attempts = iter([["role", "abc", ConnectionError()], ["def"]])
+
+    @Pipeline(
+        Stream(
+            is_content=lambda chunk: chunk != "role",
+            on_interrupt="continue",
+            continuation=lambda args, kwargs, partial: (args, kwargs),
+        ),
+        Retry(2, backoff=AT_ONCE),
+        Contract(Length(6, 6)),
+    )
+    def tokens():
+        for one in next(attempts):
+            if isinstance(one, Exception):
+                raise one
+            yield one
+
+    assert list(tokens()) == ["role", "abc", "def"]
 
 
 def test_a_fallback_on_a_stream_is_held_to_the_contract_too():
