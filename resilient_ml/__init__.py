@@ -24,6 +24,7 @@ from .errors import (
     BulkheadFull,
     CircuitOpen,
     DeadlineExceeded,
+    Drifted,
     InvalidInput,
     InvalidOutput,
     LimitExceeded,
@@ -49,6 +50,7 @@ from .policies.cache import Cache
 from .policies.circuit_breaker import CircuitBreaker
 from .policies.coalesce import Coalesce
 from .policies.contract import Contract
+from .policies.drift_detector import DriftDetector
 from .policies.fallback import Fallback
 from .policies.hedge import Hedge
 from .policies.hot_keys import HotKeyLimiter
@@ -81,6 +83,8 @@ __all__ = [
     "Contract",
     "DeadlineExceeded",
     "DecorrelatedBackoff",
+    "DriftDetector",
+    "Drifted",
     "Fallback",
     "Heavy",
     "Hedge",

@@ -51,6 +51,10 @@ class ForkSafeLock:
     def __exit__(self, *raised: object) -> None:
         self._lock.release()
 
+    def try_enter(self) -> bool:
+        """Enter, unless another thread is inside; to be followed by :meth:`__exit__` where it says True."""
+        return self._lock.acquire(blocking=False)
+
     def after_fork(self) -> None:
         """Whoever held it is gone."""
         self._lock = threading.RLock()

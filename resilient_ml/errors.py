@@ -7,6 +7,7 @@
     │   ├── CircuitOpen           a breaker holds the model's traffic back
     │   ├── BulkheadFull          every seat is taken and the queue is full, or the wait ran out
     │   ├── LimitExceeded         another bound was reached (abandoned threads, adaptive limit)
+    │   ├── Drifted               a model's inputs or answers are no longer what they were
     │   ├── RateLimited           too many calls in the window
     │   └── BudgetExhausted       the money, tokens or calls of the window are spent
     ├── DeadlineExceeded          (also a TimeoutError) a policy's limit or the caller's own deadline passed
@@ -31,6 +32,7 @@ __all__ = [
     "BulkheadFull",
     "CircuitOpen",
     "DeadlineExceeded",
+    "Drifted",
     "InvalidInput",
     "InvalidOutput",
     "LimitExceeded",
@@ -118,6 +120,10 @@ class LimitExceeded(Rejected):
 
 class RateLimited(Rejected):
     """The rate allowed in the window is used up."""
+
+
+class Drifted(Rejected):
+    """A drift detector holds the model's traffic back: it is no longer what its reference was."""
 
 
 class BudgetExhausted(Rejected):

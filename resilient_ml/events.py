@@ -22,6 +22,7 @@ __all__ = [
     "BudgetSoftLimit",
     "CallRejected",
     "ContractBroken",
+    "DriftChanged",
     "Event",
     "FallbackServed",
     "HedgeSkipped",
@@ -203,6 +204,23 @@ class ContractBroken(Event):
     action: str
     flaw: str
     rows: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftChanged(Event):
+    """A *signal*, in a *segment* of the traffic, went from state *before* to *after*.
+
+    Where it has drifted, *effect* is by how much, *since* how many observations ago that began, and *moved*
+    names the features or classes that moved most.
+    """
+
+    signal: str
+    segment: str | None
+    before: str
+    after: str
+    effect: float = 0.0
+    since: int = 0
+    moved: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -339,6 +339,7 @@ def test_every_policy_has_one_body_and_nothing_else_of_it_is_async() -> None:
         "CircuitBreaker",
         "Coalesce",
         "Contract",
+        "DriftDetector",
         "Fallback",
         "Hedge",
         "HotKeyLimiter",

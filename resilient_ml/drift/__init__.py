@@ -1,21 +1,33 @@
 """Detectors of drift: pure, in bounded memory, told by the run length between false alarms."""
 
+from .accuracy import AccuracyEstimate, ConfidenceEstimator
 from .categorical import CategoricalShiryaevRoberts
 from .conformal import ConformalShiryaevRoberts
 from .detector import Detector, Evidence, Level
 from .e_cusum import ECusum
 from .e_shiryaev_roberts import EShiryaevRoberts
+from .monitor import Change, State
 from .random_features import RandomFeatureAverages
+from .signals import Classes, Losses, Numbers, Signal, Vectors
 from .whitened import WhitenedShiryaevRoberts
 
 __all__ = [
+    "AccuracyEstimate",
     "CategoricalShiryaevRoberts",
+    "Change",
+    "Classes",
+    "ConfidenceEstimator",
     "ConformalShiryaevRoberts",
     "Detector",
     "ECusum",
     "EShiryaevRoberts",
     "Evidence",
     "Level",
+    "Losses",
+    "Numbers",
     "RandomFeatureAverages",
+    "Signal",
+    "State",
+    "Vectors",
     "WhitenedShiryaevRoberts",
 ]

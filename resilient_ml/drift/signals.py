@@ -1,0 +1,230 @@
+"""What of a call is watched, and by which detector."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _checks
+from .categorical import CategoricalShiryaevRoberts
+from .conformal import ConformalShiryaevRoberts
+from .detector import Detector, Floats
+from .e_shiryaev_roberts import EShiryaevRoberts
+from .random_features import RandomFeatureAverages
+from .whitened import WhitenedShiryaevRoberts
+
+Side = Literal["answer", "input"]
+_MOST_CLASSES = 1000
+
+
+class Signal(ABC):
+    """One thing about calls that a :class:`~resilient_ml.DriftDetector` watches.
+
+    Args:
+        name: What events and messages call it.
+        of: A function that gives the observations: of the answer, or of the call's arguments where *side* is
+            ``"input"``. It runs on each call that is watched, so it should be quick. By default the answer
+            itself, or the first argument.
+        side: ``"answer"`` or ``"input"``.
+    """
+
+    least: ClassVar[int] = 100
+    """The fewest observations that make a reference."""
+
+    def __init__(self, name: str, of: Callable[..., Any] | None = None, *, side: Side = "answer") -> None:
+        if not name or type(name) is not str:
+            raise TypeError(f"name must be a string, got {_checks.shown(name)}; events and messages show it")
+        self.name: str = name
+        self.of: Callable[..., Any] | None = (
+            None
+            if of is None
+            else _checks.function("of", of, remedy="pass a function of the answer, or of the arguments")
+        )
+        self.side: str = _checks.one_of("side", side, ("answer", "input"))
+
+    @abstractmethod
+    def read(self, value: Any) -> Floats:
+        """The observations in *value*, a copy: shape (n,), or (n, features); none where n is 0.
+
+        Raises:
+            ValueError: *value* is nothing of the kind.
+        """
+
+    @abstractmethod
+    def detector(self, reference: Floats, arl: float) -> Detector:
+        """What watches it, against observations of quiet times."""
+
+    def part_name(self, part: int, detector: Detector) -> str:
+        """What part number *part* of an alarm's evidence is called."""
+        return str(part)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+
+class Numbers(Signal):
+    """A number a call, or one a row: a confidence, a score, a latency, the length of a text.
+
+    Args:
+        name, of, side: As for :class:`Signal`.
+        memory: Whether neighbouring observations may resemble each other, or swing slowly over the day. True
+            costs a little delay; False is for calls that are known to be independent.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        of: Callable[..., Any] | None = None,
+        *,
+        side: Side = "answer",
+        memory: bool = True,
+    ) -> None:
+        super().__init__(name, of, side=side)
+        self.memory: bool = _checks.flag("memory", memory, remedy="False says that calls are independent")
+
+    def read(self, value: Any) -> Floats:
+        """One number, or one a row."""
+        numbers = np.array(value, dtype=np.float64)
+        if numbers.ndim > 1:
+            numbers = numbers.reshape(len(numbers), -1) if numbers.ndim > 2 else numbers
+            if numbers.shape[1] != 1:
+                raise ValueError(
+                    f"{self!r} was given shape {numbers.shape}; pass of= to take one number a row, or use "
+                    "Vectors"
+                )
+        return numbers.reshape(-1)
+
+    def detector(self, reference: Floats, arl: float) -> Detector:
+        """Ranks, and what the past foretells taken off first."""
+        if self.memory:
+            return WhitenedShiryaevRoberts(reference, arl=arl)
+        return ConformalShiryaevRoberts(reference, arl=arl)
+
+
+class Classes(Signal):
+    """A class, label, route or token a call, or one a row: anything that has a hash.
+
+    Up to 1000 are told apart, in the order in which they are first seen; the rest are one.
+    """
+
+    def __init__(self, name: str, of: Callable[..., Any] | None = None, *, side: Side = "answer") -> None:
+        super().__init__(name, of, side=side)
+        self._numbers: dict[Hashable, int] = {}
+        self._names: list[str] = []
+
+    def read(self, value: Any) -> Floats:
+        """The numbers of the classes."""
+        if isinstance(value, np.ndarray):
+            value = value.reshape(-1).tolist()
+        if not isinstance(value, list | tuple):
+            value = [value]
+        return np.array([self._number(one) for one in value], dtype=np.float64)
+
+    def _number(self, one: Any) -> int:
+        try:
+            number = self._numbers.get(one)
+        except TypeError as error:
+            raise ValueError(
+                f"{self!r} was given {_checks.shown(one)}, which has no hash; pass of="
+            ) from error
+        if number is None:
+            number = len(self._numbers)
+            if number >= _MOST_CLASSES:
+                return _MOST_CLASSES
+            # Two threads that meet a new class at once may skip a number: nothing counts on there being none.
+            number = self._numbers.setdefault(one, number)
+            if number == len(self._names):
+                self._names.append(str(one)[:40])
+        return number
+
+    def detector(self, reference: Floats, arl: float) -> Detector:
+        """Bets on the recent shares."""
+        return CategoricalShiryaevRoberts(reference, arl=arl)
+
+    def part_name(self, part: int, detector: Detector) -> str:
+        """The class; those that the reference does not have are one."""
+        assert isinstance(detector, CategoricalShiryaevRoberts)
+        return self._names[part] if part < min(detector.categories, len(self._names)) else "others"
+
+
+class Vectors(Signal):
+    """A vector a call, or one a row: an embedding, or a row of features.
+
+    Args:
+        name, of, side: As for :class:`Signal`.
+        names: What the features are called in evidence; their numbers by default.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        of: Callable[..., Any] | None = None,
+        *,
+        side: Side = "answer",
+        names: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(name, of, side=side)
+        self.names: tuple[str, ...] = tuple(names)
+
+    def read(self, value: Any) -> Floats:
+        """One row, or several."""
+        rows = np.array(value, dtype=np.float64)
+        if rows.ndim == 1:
+            rows = rows[None]
+        if rows.ndim != 2:
+            raise ValueError(f"{self!r} was given shape {rows.shape}; pass of= to take one vector a row")
+        return rows
+
+    def detector(self, reference: Floats, arl: float) -> Detector:
+        """Averages of random features."""
+        return RandomFeatureAverages(reference, arl=arl)
+
+    def part_name(self, part: int, detector: Detector) -> str:
+        """The feature."""
+        return self.names[part] if part < len(self.names) else str(part)
+
+
+class Losses(Signal):
+    """How wrong an answer was, from 0 to 1, once its label is known: see ``DriftDetector.label``.
+
+    Args:
+        name: What events and messages call it.
+        of: ``(prediction, label) -> loss``, from 0 to 1; by default whether they differ.
+        tolerated: The highest mean loss that is no cause for alarm, above 0 and below 1. By default that of
+            the reference, and a little more.
+    """
+
+    def __init__(
+        self, name: str = "errors", of: Callable[..., Any] | None = None, *, tolerated: float | None = None
+    ) -> None:
+        super().__init__(name, of)
+        self.side: str = "label"
+        self.tolerated: float | None = (
+            None if tolerated is None else _checks.share("tolerated", tolerated, remedy="pass 0.1, say")
+        )
+
+    def loss(self, prediction: Any, label: Any) -> float:
+        """How wrong *prediction* was."""
+        if self.of is not None:
+            return float(self.of(prediction, label))
+        return float(not np.array_equal(prediction, label))
+
+    def read(self, value: Any) -> Floats:
+        """One loss."""
+        return np.array(value, dtype=np.float64).reshape(-1)
+
+    def detector(self, reference: Floats, arl: float) -> Detector:
+        """Bets on a mean that has risen."""
+        if self.tolerated is not None:
+            return EShiryaevRoberts(self.tolerated, arl=arl)
+        return EShiryaevRoberts.from_reference(reference, arl=arl)
+
+
+def finite_rows(rows: Floats) -> npt.NDArray[np.bool_]:
+    """Which rows are finite: those that a reference is made of."""
+    finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(rows).reshape(len(rows), -1).all(axis=1))
+    return finite

@@ -1,0 +1,445 @@
+"""DriftDetector in every colour: it watches without being felt, tells what moved, and acts where it was told to."""
+
+import pickle
+import random
+import threading
+
+import numpy as np
+import pytest
+
+from resilient_ml import (
+    CircuitBreaker,
+    CircuitOpen,
+    DriftDetector,
+    Drifted,
+    Fallback,
+    Kind,
+    Pipeline,
+    Rejected,
+    State,
+    events,
+    kind_of,
+)
+from resilient_ml.drift import Classes, Losses, Numbers, Vectors
+
+
+def never():
+    """A source of randomness that lets no probe through."""
+    rng = random.Random()
+    rng.random = lambda: 0.999
+    return rng
+
+
+def normal(mean=0.0, seed=1):
+    rng = random.Random(seed)
+    while True:
+        yield rng.gauss(mean, 1.0)
+
+
+def echo(value, *rest, **more):
+    return value
+
+
+def score(**options):
+    return DriftDetector(
+        Numbers("score", memory=False), **{"arl": 1000, "reference_size": 200, "rearm": 100, **options}
+    )
+
+
+def feed(safe, count, mean=0.0, seed=1, **more):
+    draws = normal(mean, seed)
+    for _ in range(count):
+        safe(next(draws), **more)
+
+
+def test_what_a_model_answers_is_watched(world):
+    seen = []
+    watch = (
+        DriftDetector(
+            Classes("label"), arl=100, reference_size=100, rearm=100, on_event=seen.append, name="pets"
+        )
+        if not world.colour.streams
+        else DriftDetector(
+            Classes("label", side="input"),
+            arl=100,
+            reference_size=100,
+            rearm=100,
+            on_event=seen.append,
+            name="pets",
+        )
+    )
+    model = world.model(*["cat"] * 128, "dog")
+    safe = watch(model)
+    for number in range(400):
+        world.call(safe, "cat" if number < 128 else "dog")
+    watch.flush()
+    assert watch.state() == "drifted"
+    steps = [(event.before, event.after) for event in seen]
+    assert steps[0] == ("learning", "ok")
+    assert steps[-1][1] == "drifted"
+    assert seen[-1].signal == "label"
+    assert seen[-1].policy == "pets"
+    assert seen[-1].moved.split(", ")[0] in ("cat", "others", "dog")
+    assert watch.dropped == 0
+
+
+def test_nobody_waits_for_what_is_taken_up(world):
+    watch = score() if not world.colour.streams else DriftDetector(Numbers("x", side="input"))
+    model = world.model(0.5)
+    safe = watch(model)
+    for _ in range(130):
+        assert world.call(safe, 0.5) == 0.5
+    watch.flush()
+    assert len(watch._watch._queue) == 0
+
+
+def test_by_default_it_only_tells():
+    watch = score()
+    safe = watch(echo)
+    feed(safe, 300)
+    feed(safe, 200, 3.0)
+    watch.flush()
+    assert watch.state() == "drifted"
+    assert safe(1.0) == 1.0
+    assert watch.states() == {("score", None): "drifted"}
+
+
+def test_while_it_has_drifted_a_fallback_answers_and_probes_find_the_end():
+    seen = []
+    watch = score(action="refuse", probe=0.25, rng=random.Random(1), on_event=seen.append, name="sentiment")
+    guard = Pipeline(Fallback("lexicon"), watch)
+    safe = guard(echo)
+    feed(safe, 300)
+    feed(safe, 192, 3.0)
+    watch.flush()
+    draws = normal(3.0, 7)
+    answers = [guard.outcome(echo, next(draws)) for _ in range(200)]
+    share = sum(out.value == "lexicon" for out in answers) / 200
+    assert 0.65 < share < 0.85
+    assert all(out.degraded for out in answers)  # probes too
+    assert watch.state() == "drifted"
+    feed(safe, 3000, seed=9)
+    watch.flush()
+    assert watch.state() == "ok"
+    assert guard.outcome(echo, 0.1).degraded is False
+    assert {event.reason for event in seen if type(event) is events.CallRejected} == {"the model has drifted"}
+
+
+def test_a_refusal_says_what_has_drifted():
+    watch = score(action="refuse", rng=never(), name="sentiment")
+    safe = watch(echo)
+    feed(safe, 300)
+    feed(safe, 192, 3.0)
+    watch.flush()
+    with pytest.raises(Drifted) as caught:
+        safe(1.0)
+    assert str(caught.value) == (
+        "'sentiment' holds this call back, as 'score' has drifted from its reference; put a Fallback outside it, "
+        "or call reset() once the model fits again"
+    )
+    assert isinstance(caught.value, Rejected)
+    assert kind_of(caught.value).treatment.try_elsewhere
+    watch.reset()
+    assert watch.state() == "learning"
+    assert safe(1.0) == 1.0
+
+
+def test_in_its_shadow_it_says_what_it_would_refuse():
+    seen = []
+    watch = score(action="shadow", on_event=seen.append)
+    safe = watch(echo)
+    feed(safe, 300)
+    feed(safe, 192, 3.0)
+    watch.flush()
+    assert safe(1.0) == 1.0
+    assert seen[-1].shadow is True
+
+
+def test_a_breaker_is_held_open_until_all_is_over():
+    breaker = CircuitBreaker()
+    watch = score(breaker=breaker)
+    safe = watch(echo)
+    feed(safe, 300)
+    feed(safe, 192, 3.0)
+    watch.flush()
+    assert breaker.state is State.FORCED_OPEN
+    with pytest.raises(CircuitOpen):
+        breaker(echo)(1)
+    feed(safe, 640, seed=5)
+    watch.flush()
+    assert watch.state() == "ok"
+    assert breaker.state is State.CLOSED
+    feed(safe, 192, 3.0)
+    watch.flush()
+    watch.reset()
+    assert breaker.state is State.CLOSED
+
+
+def test_changes_are_handed_to_a_function_with_the_evidence():
+    seen = []
+    watch = DriftDetector(
+        Vectors("row", side="input", names=("age", "income")), reference_size=200, on_change=seen.append
+    )
+    safe = watch(lambda row: 1.0)
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        safe(rng.normal(size=2))
+    for _ in range(100):
+        safe(rng.normal(size=2) + [0.0, 3.0])
+    watch.flush()
+    assert [change.after for change in seen if change.after != "warn"] == ["ok", "drifted"]
+    assert seen[-1].parts[0][0] == "income"
+    assert seen[-1].evidence.effect > 0
+
+
+def test_segments_are_told_apart():
+    watch = score(segment=lambda value, tenant="a": tenant, action="refuse", rng=never())
+    safe = watch(lambda value, tenant="a": value)
+    feed(safe, 300, tenant="a")
+    feed(safe, 300, 5.0, tenant="b")
+    feed(safe, 192, 5.0, tenant="a")
+    watch.flush()
+    assert (watch.state("a"), watch.state("b")) == ("drifted", "ok")
+    assert safe(5.0, tenant="b") == 5.0
+    with pytest.raises(Drifted):
+        safe(5.0, tenant="a")
+
+
+def test_a_new_version_of_the_model_learns_its_own_reference():
+    now = ["v1"]
+    watch = score(version=lambda: now[0])
+    safe = watch(echo)
+    feed(safe, 300)
+    watch.flush()
+    assert (watch.version, watch.state()) == ("v1", "ok")
+    now[0] = "v2"
+    feed(safe, 64, 9.0)
+    watch.flush()
+    assert watch.version == "v2"
+    assert watch.state() == "learning"
+    feed(safe, 500, 9.0)
+    watch.flush()
+    assert watch.state() == "ok"
+
+
+def test_references_may_be_given():
+    rng = np.random.default_rng(1)
+    watch = DriftDetector(Numbers("score"), references={"score": rng.normal(size=500)})
+    safe = watch(echo)
+    feed(safe, 192, 3.0)
+    watch.flush()
+    assert watch.state() == "drifted"
+
+
+def test_labels_come_late_and_are_joined_by_id():
+    watch = DriftDetector(
+        Losses(tolerated=0.1),
+        arl=1000,
+        key=lambda text, request: request,
+        prediction=lambda answer: answer["label"],
+    )
+
+    @watch
+    def classify(text, request):
+        return {"label": "good"}
+
+    for number in range(60):
+        classify("a text", request=number)
+    for number in range(0, 60, 2):
+        assert watch.label(number, "good")
+    assert watch.state() == "ok"
+    for number in range(1, 60, 2):
+        assert watch.label(number, "bad")
+    assert watch.state() == "drifted"
+    assert not watch.label(1, "bad")
+    assert not watch.label("nobody", "bad")
+    assert (watch.labels.joined, watch.labels.unknown) == (60, 2)
+
+
+def test_labels_of_another_version_count_for_nobody():
+    now = ["v1"]
+    watch = DriftDetector(Losses(tolerated=0.1), arl=100, key=lambda key: key, version=lambda: now[0])
+    safe = watch(echo)
+    for number in range(50):
+        safe(number)
+    now[0] = "v2"
+    safe(99)
+    watch.flush()
+    for number in range(50):
+        assert watch.label(number, "wrong")
+    assert watch.state() == "learning"
+
+
+def test_labels_that_cannot_be_compared_are_counted():
+    watch = DriftDetector(Losses("x", lambda made, label: made / label), key=lambda key: key)
+    watch(echo)(1)
+    assert watch.label(1, 0)
+    assert watch.dropped == 1
+    with pytest.raises(ValueError, match=r"label\(\) needs key="):
+        score().label(1, 2)
+
+
+def test_labels_wait_for_so_long():
+    clock = [0.0]
+    watch = DriftDetector(Losses(tolerated=0.1), key=lambda key: key, label_seconds=10)
+    watch.clock = lambda: clock[0]
+    watch(echo)(1)
+    watch._watch.log._waiting[1] = watch._watch.log._waiting[1].__class__(1, 0.0, None, None, 0.0)
+    clock[0] = 11.0
+    assert not watch.label(1, 1)
+    assert watch.labels.expired == 1
+
+
+def test_accuracy_is_estimated_without_labels():
+    draw = np.random.default_rng(0)
+    sure = draw.uniform(0.5, 1.0, 2000)
+    watch = DriftDetector(
+        Numbers("confidence"),
+        confidence=lambda answer: answer,
+        calibration=(sure, draw.uniform(size=2000) < sure),
+    )
+    safe = watch(echo)
+    assert watch.accuracy() is None
+    for _ in range(500):
+        safe(0.6)
+    estimate = watch.accuracy()
+    assert estimate.low < 0.6 < estimate.high
+    assert score().accuracy() is None
+
+
+def test_a_sample_is_watched_and_the_queue_is_bounded():
+    watch = score(sample=0.25, rng=random.Random(1))
+    safe = watch(echo)
+    feed(safe, 40)
+    assert 3 <= len(watch._watch._queue) <= 18
+    watch = score(queue=64)
+    watch._watch._lock.__enter__()
+    safe = watch(echo)
+    thread = threading.Thread(target=feed, args=(safe, 100))
+    thread.start()
+    thread.join()
+    watch._watch._lock.__exit__()
+    assert len(watch._watch._queue) == 64
+    assert watch.dropped == 36
+
+
+def test_what_cannot_be_read_never_fails_a_call():
+    watch = score()
+    safe = watch(echo)
+    assert safe("text") == "text"
+    assert watch.dropped == 1
+    wide = DriftDetector(Vectors("row"), reference_size=100)
+    safe = wide(echo)
+    for _ in range(100):
+        safe(np.random.default_rng(1).normal(size=3))
+    wide.flush()
+    for _ in range(10):
+        safe([1.0, 2.0])
+    wide.flush()
+    assert wide.dropped == 10
+
+
+def test_a_failed_call_leaves_nothing():
+    watch = score()
+
+    @watch
+    def model(value):
+        raise KeyError(value)
+
+    with pytest.raises(KeyError):
+        model(1)
+    assert len(watch._watch._queue) == 0
+    assert watch.forgettable()
+
+
+def test_a_stream_has_inputs_alone():
+    def tokens(text):
+        yield text
+
+    with pytest.raises(
+        TypeError, match="DriftDetector cannot watch the answers of stream '.*tokens', which come in"
+    ):
+        score()(tokens)
+    with pytest.raises(TypeError, match="cannot watch the answers"):
+        DriftDetector(Losses(), key=len)(tokens)
+    watch = DriftDetector(Numbers("length", len, side="input"), reference_size=100)
+    safe = watch(tokens)
+    for _ in range(128):
+        list(safe("text"))
+    assert watch.state() == "ok"
+
+
+def test_inputs_by_name_are_the_first_too():
+    watch = DriftDetector(Numbers("x", side="input"), Numbers("twice", lambda x: 2 * x, side="input"))
+    safe = watch(lambda x: None)
+    safe(x=1.0)
+    ((_, taken),) = watch._watch._queue
+    assert [values.tolist() for _, values in taken] == [[1.0], [2.0]]
+
+
+def test_threads_share_it():
+    watch = score(reference_size=1000)
+    safe = watch(echo)
+    threads = [
+        threading.Thread(target=feed, args=(safe, 2000), kwargs={"seed": number}) for number in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    watch.flush()
+    ((channel,),) = [tuple(one.values()) for one in watch._watch.monitor._channels.values()]
+    assert channel.seen + 1000 + watch.dropped == 8000
+
+
+def test_a_listener_may_look_and_begin_anew_while_it_is_told():
+    seen = []
+
+    def look(change):
+        seen.append((change.after, watch.state()))
+        watch.flush()
+        if change.after == "drifted":
+            watch.reset()
+
+    watch = score(on_change=look)
+    safe = watch(echo)
+    feed(safe, 300)
+    feed(safe, 192, 3.0)
+    watch.flush()
+    assert ("drifted", "drifted") in seen
+    assert watch.state() in ("learning", "ok")
+
+
+def test_it_says_what_it_is_and_travels():
+    watch = DriftDetector(Numbers("a"), Classes("b"), arl=5000)
+    assert repr(watch) == "DriftDetector(Numbers('a'), Classes('b'), arl=5000, action='advise')"
+    assert repr(DriftDetector()) == "DriftDetector(Numbers('answer'), arl=10000, action='advise')"
+    again = pickle.loads(pickle.dumps(watch))
+    assert repr(again) == repr(watch)
+    assert Kind.OVERLOAD
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "text"),
+    [
+        (lambda: DriftDetector("score"), TypeError, "signals must be of resilient_ml.drift, got 'score'"),
+        (lambda: DriftDetector(Numbers("a"), Classes("a")), ValueError, "signals must have different names"),
+        (lambda: DriftDetector(Losses()), ValueError, "Losses need key="),
+        (lambda: DriftDetector(arl=5), ValueError, "arl must be at least 100, got 5"),
+        (lambda: DriftDetector(reference_size=5), ValueError, "reference_size must be at least 100"),
+        (lambda: DriftDetector(rearm=0), ValueError, "rearm must be at least 1"),
+        (lambda: DriftDetector(sample=0), ValueError, "sample must be above 0"),
+        (lambda: DriftDetector(probe=0), ValueError, "probe must be above 0"),
+        (lambda: DriftDetector(action="stop"), ValueError, "action must be 'advise' or 'shadow' or 'refuse'"),
+        (lambda: DriftDetector(breaker=3), TypeError, "breaker must be a CircuitBreaker"),
+        (lambda: DriftDetector(queue=5), ValueError, "queue must be at least 64"),
+        (lambda: DriftDetector(key=5), TypeError, "key must be callable"),
+        (lambda: DriftDetector(calibration=([], [])), ValueError, "calibration needs confidence="),
+        (lambda: DriftDetector(label_seconds=0), ValueError, "label_seconds must be above 0"),
+        (lambda: DriftDetector(references={"x": [1]}), ValueError, "references must name signals, got 'x'"),
+    ],
+)
+def test_what_it_cannot_be_is_refused(make, kind, text):
+    with pytest.raises(kind) as caught:
+        make()
+    assert text in str(caught.value)
