@@ -7,6 +7,7 @@ from resilient_ml import (
     CircuitBreaker,
     ConstantBackoff,
     Contract,
+    DriftDetector,
     Fallback,
     Keyed,
     Pipeline,
@@ -16,8 +17,16 @@ from resilient_ml import (
     Throttle,
     Timeout,
 )
+from resilient_ml.drift import Numbers
 
 AT_ONCE = ConstantBackoff(0)
+
+
+def watched():
+    """A short reference; of the recent past it remembers a thousand numbers."""
+    return DriftDetector(
+        Numbers("length", lambda *args: len(args), side="input"), reference_size=100, queue=64
+    )
 
 
 def every_policy():
@@ -35,6 +44,10 @@ def every_policy():
         "budget": lambda: Budget(1e6, unit="calls"),
         "fallback": lambda: Fallback("popular"),
         "contract": Contract,
+        "drift": watched,
+        "fallback": lambda: Fallback("popular"),
+        "contract": Contract,
+        "drift": lambda: DriftDetector(Numbers("length", lambda *args: len(args), side="input")),
         "keyed": lambda: Keyed(lambda: Bulkhead(4), key=lambda *args: 1),
         "everything": lambda: Pipeline(
             Fallback("popular"), Retry(2, backoff=AT_ONCE), CircuitBreaker(), Bulkhead(4), Timeout(60)

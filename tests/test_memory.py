@@ -29,6 +29,8 @@ from resilient_ml import (
 
 from .every_policy import AT_ONCE
 
+pytestmark = pytest.mark.filterwarnings("ignore::resilient_ml.PolicyOrderWarning")  # a breaker refuses inside
+
 
 @pytest.fixture(autouse=True, scope="module")
 def quick_collections():

@@ -75,7 +75,7 @@ class DType(Rule):
     'has type int64, not floating'
     """
 
-    mends = True
+    mends: bool = True
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class DType(Rule):
             raise TypeError(
                 f"dtype must be one of numpy's, got {_checks.shown(dtype)}; pass 'float32', say"
             ) from error
-        self.mends = not abstract
+        self.mends: bool = not abstract
         super().__init__(then=then, of=of, repair=repair, name=name)
 
     def flaw(self, value: Any) -> str | None:

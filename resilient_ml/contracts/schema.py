@@ -47,7 +47,7 @@ class Schema(Rule):
     "does not fit: it lacks 'score'"
     """
 
-    mends = True
+    mends: bool = True
 
     def __init__(
         self,

@@ -58,7 +58,7 @@ class Range(_Numbers):
     'has 1 of 2 numbers outside 0 to 1: 1.25'
     """
 
-    mends = True
+    mends: bool = True
     _vectors = False
 
     def __init__(
@@ -72,7 +72,8 @@ class Range(_Numbers):
         name: str | None = None,
     ) -> None:
         super().__init__(then=then, of=of, repair=repair, name=name)
-        self.least, self.most = _bound("least", least), _bound("most", most)
+        self.least: float = _bound("least", least)
+        self.most: float = _bound("most", most)
         if self.least > self.most:
             raise ValueError(f"most must be at least least={self.least:g}, got {self.most:g}; swap them")
 
@@ -106,7 +107,7 @@ class Probabilities(_Numbers):
     'has 1 of 2 rows that are no probabilities: one sums to 1.3'
     """
 
-    mends = True
+    mends: bool = True
 
     def __init__(
         self,
@@ -164,7 +165,7 @@ class Norm(_Numbers):
     'has 1 of 2 vectors that are null'
     """
 
-    mends = True
+    mends: bool = True
 
     def __init__(
         self,
@@ -181,7 +182,7 @@ class Norm(_Numbers):
         self.length: float | None = (
             None if length is None else _checks.seconds("length", length, remedy="pass 1, or None for any")
         )
-        self.mends = length is not None
+        self.mends: bool = length is not None
         super().__init__(then=then, of=of, repair=repair, name=name)
         self.tolerance: float = _checks.at_least("tolerance", tolerance, 0.0, remedy="leave it out for 0.01")
         self.least: float = _checks.seconds("least", least, remedy="leave it out for 1e-6")

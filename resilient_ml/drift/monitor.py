@@ -5,8 +5,9 @@ Each signal of each segment is a *channel*, which goes through these states::
     learning --(reference is full)--> ok <--> warn --> drifted --(quiet for a while)--> ok
 
 A channel is *quiet* while its detector raises no alarm: for *rearm* observations, and three times as long as
-the alarm took. The detector keeps its reference and begins anew after each alarm, so a drift that lasts raises
-alarm after alarm, and one that ends lets the channel come back by itself; one that returns is noticed again.
+the alarm took. The detector keeps its reference and begins anew after each alarm, so a drift that lasts
+raises alarm after alarm, and one that ends lets the channel come back by itself; one that returns is noticed
+again.
 
 Every observation that is used feeds each signal once, in one segment. So with *k* signals each channel is
 given the run length ``k * arl``: the rates of their false alarms, each no more than ``1 / (k * arl)`` an

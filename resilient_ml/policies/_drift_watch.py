@@ -133,7 +133,7 @@ class DriftWatch:
             self.log.put(key, Pending(made, float(np.mean(sure)), segment, self.version, now))
 
     def take_up(self) -> None:
-        """Take up what stands in the queue, and tell what has changed; who comes meanwhile leaves it to us."""
+        """Take up what stands in the queue, and tell what has changed; who comes meanwhile goes on."""
         while self._queue and self._lock.try_enter():
             try:
                 self._changes.extend(self._digest())

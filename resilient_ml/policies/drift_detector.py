@@ -216,8 +216,8 @@ class DriftDetector(Policy):
     def _refusal(self, segment: Hashable, call: Call) -> Drifted:
         self.emit(CallRejected, call.now(), reason=_REASON)
         return Drifted(
-            f"{self.name!r} holds this call back, as {self._what(segment)} has drifted from its reference; put "
-            "a Fallback outside it, or call reset() once the model fits again",
+            f"{self.name!r} holds this call back, as {self._what(segment)} has drifted from its reference; "
+            "put a Fallback outside it, or call reset() once the model fits again",
             policy=self.name,
         )
 

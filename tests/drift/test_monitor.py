@@ -1,4 +1,4 @@
-"""Channels and segments: what they learn, when they change state, and what a false alarm may cost them all."""
+"""Channels and segments: what they learn, when they change state, and what a false alarm may cost."""
 
 import math
 

@@ -1,5 +1,6 @@
-"""DriftDetector in every colour: it watches without being felt, tells what moved, and acts where it was told to."""
+"""DriftDetector in every colour: it watches without being felt, tells what moved, and acts where told to."""
 
+import contextlib
 import pickle
 import random
 import threading
@@ -49,7 +50,8 @@ def score(**options):
 def feed(safe, count, mean=0.0, seed=1, **more):
     draws = normal(mean, seed)
     for _ in range(count):
-        safe(next(draws), **more)
+        with contextlib.suppress(Drifted):
+            safe(next(draws), **more)
 
 
 def test_what_a_model_answers_is_watched(world):
@@ -134,8 +136,8 @@ def test_a_refusal_says_what_has_drifted():
     with pytest.raises(Drifted) as caught:
         safe(1.0)
     assert str(caught.value) == (
-        "'sentiment' holds this call back, as 'score' has drifted from its reference; put a Fallback outside it, "
-        "or call reset() once the model fits again"
+        "'sentiment' holds this call back, as 'score' has drifted from its reference; put a Fallback outside "
+        "it, or call reset() once the model fits again"
     )
     assert isinstance(caught.value, Rejected)
     assert kind_of(caught.value).treatment.try_elsewhere
@@ -185,7 +187,7 @@ def test_changes_are_handed_to_a_function_with_the_evidence():
     for _ in range(300):
         safe(rng.normal(size=2))
     for _ in range(100):
-        safe(rng.normal(size=2) + [0.0, 3.0])
+        safe(rng.normal(size=2) + np.array([0.0, 3.0]))
     watch.flush()
     assert [change.after for change in seen if change.after != "warn"] == ["ok", "drifted"]
     assert seen[-1].parts[0][0] == "income"
@@ -357,7 +359,7 @@ def test_a_stream_has_inputs_alone():
         yield text
 
     with pytest.raises(
-        TypeError, match="DriftDetector cannot watch the answers of stream '.*tokens', which come in"
+        TypeError, match=r"DriftDetector cannot watch the answers of stream '.*tokens', which come in"
     ):
         score()(tokens)
     with pytest.raises(TypeError, match="cannot watch the answers"):

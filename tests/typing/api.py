@@ -26,6 +26,7 @@ from resilient_ml import (
     Contract,
     DeadlineExceeded,
     DecorrelatedBackoff,
+    DriftDetector,
     Fallback,
     Hedge,
     HotKeyLimiter,
@@ -76,13 +77,18 @@ from resilient_ml.contracts import (
     Shape,
 )
 from resilient_ml.drift import (
+    AccuracyEstimate,
     CategoricalShiryaevRoberts,
+    Classes,
     ConformalShiryaevRoberts,
     Detector,
     ECusum,
     EShiryaevRoberts,
     Evidence,
+    Losses,
+    Numbers,
     RandomFeatureAverages,
+    Vectors,
     WhitenedShiryaevRoberts,
 )
 
@@ -211,6 +217,38 @@ def go_on(
     return (args, {**kwargs, "prefix": "".join(partial)}) if partial else None
 
 
+def differ(made: str, label: str) -> bool:
+    return made != label
+
+
+watch = DriftDetector(
+    Numbers("confidence", max, memory=False),
+    Classes("label", str, side="input"),
+    Vectors("row", side="input", names=("age", "income")),
+    Losses("errors", differ, tolerated=0.1),
+    arl=1e6,
+    reference_size=500,
+    references={"confidence": [0.5] * 100},
+    version=lambda: "v1",
+    segment=draw_key,
+    sample=0.5,
+    action="refuse",
+    probe=0.2,
+    breaker=CircuitBreaker(),
+    on_change=lambda change: print(change.evidence, change.parts),
+    rearm=100,
+    max_segments=4,
+    queue=128,
+    key=draw_key,
+    prediction=str,
+    confidence=float,
+    calibration=([0.5] * 100, [1] * 100),
+    pending=100,
+    label_seconds=60.0,
+)
+estimated: AccuracyEstimate | None = watch.accuracy()
+state_of_drift: str = watch.state("segment")
+joined: bool = watch.label("id", "cat")
 text_contract = Contract(
     Length(1, 8000, blank=True),
     Pattern("yes|no", never="<", flags=2),

@@ -14,6 +14,7 @@ from resilient_ml import (
     Coalesce,
     ConstantBackoff,
     Contract,
+    DriftDetector,
     Fallback,
     Hedge,
     HotKeyLimiter,
@@ -30,6 +31,7 @@ from resilient_ml import (
     Timeout,
 )
 from resilient_ml.contracts import Finite
+from resilient_ml.drift import Numbers
 from resilient_ml.testing import conformance
 
 AT_ONCE = ConstantBackoff(0)
@@ -84,6 +86,7 @@ POLICIES = {
     "keyed": lambda: Keyed(seats, key=tenant),
     "hot keys": lambda: HotKeyLimiter(key=tenant, hot_limit=8),
     "contract": Contract,
+    "drift": lambda: DriftDetector(Numbers("calls", two, side="input"), arl=1e6, reference_size=100),
     "contract on inputs": lambda: Contract(inputs=Finite()),
     "coalesce": lambda: Coalesce(key=another_key),
     "cache": lambda: Cache(2000, key=another_key),
