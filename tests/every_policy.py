@@ -45,9 +45,6 @@ def every_policy():
         "fallback": lambda: Fallback("popular"),
         "contract": Contract,
         "drift": watched,
-        "fallback": lambda: Fallback("popular"),
-        "contract": Contract,
-        "drift": lambda: DriftDetector(Numbers("length", lambda *args: len(args), side="input")),
         "keyed": lambda: Keyed(lambda: Bulkhead(4), key=lambda *args: 1),
         "everything": lambda: Pipeline(
             Fallback("popular"), Retry(2, backoff=AT_ONCE), CircuitBreaker(), Bulkhead(4), Timeout(60)

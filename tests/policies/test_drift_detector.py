@@ -120,7 +120,7 @@ def test_while_it_has_drifted_a_fallback_answers_and_probes_find_the_end():
     assert 0.65 < share < 0.85
     assert all(out.degraded for out in answers)  # probes too
     assert watch.state() == "drifted"
-    feed(safe, 3000, seed=9)
+    feed(safe, 12_000, seed=9)
     watch.flush()
     assert watch.state() == "ok"
     assert guard.outcome(echo, 0.1).degraded is False
