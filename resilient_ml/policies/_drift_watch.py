@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from .._call import Call
 from .._forks import ForkSafeLock
 from ..drift.accuracy import ConfidenceEstimator
 from ..drift.detector import Floats
 from ..drift.monitor import Change, Monitor
 from ..drift.prediction_log import Pending, PredictionLog
 from ..drift.signals import Losses, Signal
+from ._arguments import Arguments, value_at
 
 BATCH = 64
 """So many calls are taken up at a time."""
 
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 Read = Callable[..., Any]
 
 
@@ -68,6 +69,7 @@ class DriftWatch:
         self._prediction = prediction
         self._confidence = confidence
         self._calibration = calibration
+        self._arguments = Arguments()
         self._queue: deque[tuple[Hashable, list[tuple[Signal, Floats]]]] = deque()
         self._changes: deque[Change] = deque()
         self._tell = tell
@@ -102,18 +104,18 @@ class DriftWatch:
                 self.version = version
                 self._begin()
 
-    def note(self, given: Arguments, segment: Hashable, answer: Any, now: float) -> bool:
+    def note(self, call: Call, segment: Hashable, answer: Any) -> bool:
         """Put the observations of one call into the queue; whether enough stand there for a worker."""
-        args, kwargs = given
+        args, kwargs = call.args, call.kwargs
         if self._version is not None and self._version() != self.version:
             self._change_version()
         try:
             taken = [(one, one.read(answer if one.of is None else one.of(answer))) for one in self._answers]
             for signal in self._inputs:
-                value = _first(args, kwargs) if signal.of is None else signal.of(*args, **kwargs)
+                value = self._first(call) if signal.of is None else signal.of(*args, **kwargs)
                 taken.append((signal, signal.read(value)))
             if self._key is not None or self.estimator is not None:
-                self._remember(given, segment, answer, now)
+                self._remember(call, segment, answer)
         except Exception:  # noqa: BLE001 - what cannot be watched must not fail a call that was answered
             self.dropped += 1
             return False
@@ -123,14 +125,20 @@ class DriftWatch:
         self._queue.append((segment, taken))
         return len(self._queue) % BATCH == 0
 
-    def _remember(self, given: Arguments, segment: Hashable, answer: Any, now: float) -> None:
+    def _first(self, call: Call) -> Any:
+        where = self._arguments.find(call, 0)
+        if where is None:
+            raise ValueError("the call has no argument")
+        return value_at(call, where)
+
+    def _remember(self, call: Call, segment: Hashable, answer: Any) -> None:
         sure = math.nan if self._confidence is None else self._confidence(answer)
         if self.estimator is not None:
             self.estimator.update_many(sure)
         if self._key is not None:
             made = answer if self._prediction is None else self._prediction(answer)
-            key = self._key(*given[0], **given[1])
-            self.log.put(key, Pending(made, float(np.mean(sure)), segment, self.version, now))
+            key = self._key(*call.args, **call.kwargs)
+            self.log.put(key, Pending(made, float(np.mean(sure)), segment, self.version, call.now()))
 
     def take_up(self) -> None:
         """Take up what stands in the queue, and tell what has changed; who comes meanwhile goes on."""
@@ -196,7 +204,3 @@ class DriftWatch:
                 self._changes.extend(self._feed(one, found.segment, [loss]))
         self._tell_on()
         return True
-
-
-def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return args[0] if args else next(iter(kwargs.values()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -17,6 +16,7 @@ from ..contracts.rule import Rule, TextOf, as_rules
 from ..errors import InvalidInput, InvalidOutput
 from ..events import ContractBroken
 from ..kinds import Kind
+from ._arguments import Arguments, put_at, value_at
 from ._chunks import ChunkContract
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class Contract(Policy):
 
     Args:
         rules: What an answer must keep, from :mod:`resilient_ml.contracts`. None at all: numbers are finite.
-        inputs: Rules on the first argument; or, as a dict, on arguments by name or position.
+        inputs: Rules on the first argument; or, as a dict, on arguments by name or position. ``self`` is none.
         rows: Whether an answer (and each checked argument) holds one item a row: along the first axis of an
             array, as the items of a list, as columns of a dict. The rules then hold for each row.
         max_bad: With *rows*, up to this share of rows may be refused, and a blank stand in their place; with
@@ -99,15 +99,14 @@ class Contract(Policy):
             if text_of is None
             else _checks.function("text_of", text_of, remedy="pass a function of a chunk")
         )
-        self._places: dict[int, tuple[Any, dict[str, int]]] = {}
+        self._arguments = Arguments()
         if not given:
             self.role: str = "input_contract"
 
     def check(self, target: Target) -> None:
         """Refuse rules that cannot follow a stream, and inputs that the function does not have."""
         for place, _ in self._inputs:
-            if isinstance(place, str):
-                self._position(target.fn, place, target.name)
+            self._arguments.check(target.fn, place, "inputs", target.name)
         if not target.colour.streams:
             return
         for rule in self._judge.rules:
@@ -160,17 +159,10 @@ class Contract(Policy):
     def _admit(self, call: Call) -> bool:
         """Check the arguments, and mend them; whether the blank is the answer."""
         for place, judge in self._inputs:
-            where: str | int | None = place
-            if isinstance(place, str) and place not in call.kwargs:
-                where = self._position(call.fn, place, self.name)
-            if isinstance(where, int):
-                if where >= len(call.args):
-                    continue  # its default holds
-                value = call.args[where]
-            elif where is None or where not in call.kwargs:
-                continue
-            else:
-                value = call.kwargs[where]
+            where = self._arguments.find(call, place)
+            if where is None:
+                continue  # its default holds
+            value = value_at(call, where)
             verdict = judge.judge(value)
             if verdict is None:
                 continue
@@ -180,28 +172,8 @@ class Contract(Policy):
             if verdict.degraded:
                 self._degrade(call)
                 return True
-            if isinstance(where, int):
-                call.args = (*call.args[:where], verdict.value, *call.args[where + 1 :])
-            else:
-                assert where is not None
-                call.kwargs = {**call.kwargs, where: verdict.value}
+            put_at(call, where, verdict.value)
         return False
-
-    def _position(self, fn: Any, name: str, target: str) -> int | None:
-        """Where the argument *name* stands when it is passed by position; None where it cannot be."""
-        known = self._places.get(id(fn))
-        if known is None or known[0] is not fn:
-            known = fn, _places_of(fn)
-            if len(self._places) < _MOST_FUNCTIONS:
-                self._places[id(fn)] = known  # holds the function, so that its number stays its own
-        places = known[1]
-        if name not in places and _ANY not in places:
-            raise TypeError(
-                f"inputs names {name!r}, and {target!r} has no such argument; it has "
-                + (", ".join(repr(one) for one in places) or "none")
-            )
-        place = places.get(name, -1)
-        return None if place < 0 else place
 
     def _degrade(self, call: Call) -> None:
         call.degraded = True
@@ -222,10 +194,6 @@ class Contract(Policy):
         for place, judge in self._inputs:
             said += [f"{place}: {rule!r}" for rule in judge.rules]
         return f"Contract({', '.join(said)})"
-
-
-_MOST_FUNCTIONS = 256
-_ANY = "**"
 
 
 def invalid_output(policy: str, breach: Breach) -> InvalidOutput:
@@ -260,20 +228,3 @@ def _inputs(given: Any) -> dict[str | int, tuple[Rule, ...]]:
                 "or 0"
             )
     return {place: as_rules(one, f"inputs[{place!r}]") for place, one in given.items()}
-
-
-def _places_of(fn: Any) -> dict[str, int]:
-    """The position of each named argument, -1 for one that is passed by name only."""
-    try:
-        parameters = inspect.signature(fn).parameters.values()
-    except (TypeError, ValueError):  # a builtin that does not tell
-        return {_ANY: -1}
-    found: dict[str, int] = {}
-    for at, one in enumerate(parameters):
-        if one.kind is one.VAR_KEYWORD:
-            found[_ANY] = -1
-        elif one.kind is one.KEYWORD_ONLY:
-            found[one.name] = -1
-        elif one.kind is not one.VAR_POSITIONAL:
-            found[one.name] = at
-    return found

@@ -195,7 +195,7 @@ class DriftDetector(Policy):
         if probes:
             self._degrade(call)
         sampled = self._sample == 1.0 or self._rng.random() < self._sample
-        if sampled and watch.note((call.args, call.kwargs), segment, answer, call.now()):
+        if sampled and watch.note(call, segment, answer):
             if call.outlet is not None:
                 watch.take_up()
             elif isinstance(call.runtime.who(), int):  # a thread: another one does it

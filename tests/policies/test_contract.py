@@ -361,7 +361,7 @@ def test_the_arguments_are_as_they_were_for_who_stands_outside():
 
 def test_a_function_that_has_gone_leaves_its_place_to_no_other():
     contract = Contract(inputs={"rows": Finite()})
-    contract._places[id(predict)] = (len, {"rows": 5})
+    contract._arguments._known[id(predict)] = (len, 0, {"rows": 5})
     assert contract(predict)([1.0]) == [[1.0], 1.0, None, {}]
     with pytest.raises(InvalidInput):
         contract(predict)([NAN])
@@ -396,6 +396,16 @@ def test_methods_builtins_and_objects_are_checked_too():
         Contract(inputs={"rows": Finite()})(model)([NAN])
     with pytest.raises(InvalidInput):
         Contract(inputs={0: Finite()})(max)([NAN])
+
+    class Other:
+        @Contract(inputs=Finite())
+        def predict(self, rows):
+            return rows
+
+    with pytest.raises(InvalidInput, match="argument 1 of"):
+        Other().predict([NAN])
+    with pytest.raises(InvalidInput):
+        Other().predict(rows=[NAN])
     safe = Contract(inputs={"key": Finite()})(max)  # which does not tell its arguments
     assert safe([1, 2], key=lambda value: -value) == 1
 
@@ -418,7 +428,7 @@ def test_a_contract_shared_by_many_functions_keeps_few_of_them():
     for _ in range(600):
         contract(lambda rows: rows)([1.0])
     gc.collect()
-    assert len(contract._places) <= 256
+    assert len(contract._arguments._known) <= 256
 
 
 # -- streams -----------------------------------------------------------------------------------------------

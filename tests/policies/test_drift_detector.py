@@ -108,7 +108,9 @@ def test_by_default_it_only_tells():
 
 def test_while_it_has_drifted_a_fallback_answers_and_probes_find_the_end():
     seen = []
-    watch = score(arl=1e6, action="refuse", probe=0.25, rng=random.Random(1), on_event=seen.append, name="sentiment")
+    watch = score(
+        arl=1e6, action="refuse", probe=0.25, rng=random.Random(1), on_event=seen.append, name="sentiment"
+    )
     guard = Pipeline(Fallback("lexicon"), watch)
     safe = guard(echo)
     feed(safe, 300)
