@@ -20,6 +20,7 @@ from ._pipeline import Pipeline
 from ._policy import Policy
 from ._stream_rules import Reset
 from .errors import (
+    BadRows,
     BudgetExhausted,
     BulkheadFull,
     CircuitOpen,
@@ -31,6 +32,8 @@ from .errors import (
     RateLimited,
     Rejected,
     ResilienceError,
+    RowQuarantined,
+    RowResult,
     StreamInterrupted,
     StreamTimeout,
     StreamTruncated,
@@ -55,8 +58,10 @@ from .policies.fallback import Fallback
 from .policies.hedge import Hedge
 from .policies.hot_keys import HotKeyLimiter
 from .policies.keyed import Keyed
+from .policies.oom_split import OomSplit
 from .policies.rate_limiter import RateLimiter
 from .policies.retry import Retry
+from .policies.row_isolation import RowIsolation
 from .policies.stream import Stream
 from .policies.surge_guard import SurgeGuard
 from .policies.throttle import Throttle
@@ -68,6 +73,7 @@ __all__ = [
     "AdaptiveLimiter",
     "Attempt",
     "Backoff",
+    "BadRows",
     "Budget",
     "BudgetExhausted",
     "Bulkhead",
@@ -94,6 +100,7 @@ __all__ = [
     "Keyed",
     "Kind",
     "LimitExceeded",
+    "OomSplit",
     "Outcome",
     "Pipeline",
     "Policy",
@@ -107,6 +114,9 @@ __all__ = [
     "ResilienceError",
     "Retry",
     "RetryBudget",
+    "RowIsolation",
+    "RowQuarantined",
+    "RowResult",
     "State",
     "Stream",
     "StreamInterrupted",

@@ -13,6 +13,8 @@
     ├── DeadlineExceeded          (also a TimeoutError) a policy's limit or the caller's own deadline passed
     ├── InvalidOutput             the model answered, and the answer breaks its contract
     ├── InvalidInput              (also a ValueError) the input breaks its contract; the model was not called
+    ├── BadRows                   (also a ValueError) some rows of a batch are bad; ``results`` has the others
+    ├── RowQuarantined            (also a ValueError) a row that failed lately was not sent
     ├── StreamInterrupted         a stream broke after it had begun; ``delivered`` counts what was passed on
     │   ├── StreamTruncated       a stream ended without its declared end
     │   └── StreamTimeout         (also a DeadlineExceeded) its first item, a gap or all of it took too long
@@ -20,14 +22,17 @@
 
 A user's own exception is never wrapped or replaced by one of these.
 Each pickles, copies, and carries its numbers as attributes; none keeps arguments, results or payloads, but
-for the ``partial`` answer of a stream, where :class:`~resilient_ml.Stream` was told to keep it.
+for the ``partial`` answer of a stream, where :class:`~resilient_ml.Stream` was told to keep it, and for the
+``results`` of :class:`BadRows`, which are the answers that the caller asked for.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 __all__ = [
+    "BadRows",
     "BudgetExhausted",
     "BulkheadFull",
     "CircuitOpen",
@@ -39,6 +44,7 @@ __all__ = [
     "RateLimited",
     "Rejected",
     "ResilienceError",
+    "RowQuarantined",
     "StreamInterrupted",
     "StreamTimeout",
     "StreamTruncated",
@@ -203,6 +209,44 @@ class InvalidInput(ResilienceError, ValueError):
         self.rule = rule
         self.rows = rows
         self.argument = argument
+
+
+@dataclass(frozen=True, slots=True)
+class RowResult:
+    """What became of one row of a batch.
+
+    Attributes:
+        ok: Whether it was answered.
+        value: Its answer; None unless ``ok``.
+        error: What it failed with; None where ``ok``.
+        kind: The kind of that failure, as text; None where ``ok``.
+    """
+
+    ok: bool
+    value: Any
+    error: Exception | None
+    kind: str | None
+
+
+class BadRows(ResilienceError, ValueError):
+    """Some rows of a batch are bad, each with an error of its own.
+
+    Attributes:
+        results: What became of each row, in order.
+    """
+
+    def __init__(self, message: str = "", *, results: tuple[RowResult, ...] = ()) -> None:
+        super().__init__(message)
+        self.results = results
+
+    @property
+    def bad(self) -> tuple[int, ...]:
+        """The numbers of the bad rows, from 0."""
+        return tuple(row for row, result in enumerate(self.results) if not result.ok)
+
+
+class RowQuarantined(ResilienceError, ValueError):
+    """A row failed by itself not long ago, and was not sent again."""
 
 
 class StreamInterrupted(ResilienceError):

@@ -18,9 +18,11 @@ from ._forks import ForkSafeLock
 
 __all__ = [
     "AllTargetsDown",
+    "BatchSplit",
     "BreakerChanged",
     "BudgetSoftLimit",
     "CallRejected",
+    "CeilingChanged",
     "ContractBroken",
     "DriftChanged",
     "Event",
@@ -33,6 +35,7 @@ __all__ = [
     "RateClosed",
     "RetryScheduled",
     "RetryStopped",
+    "RowsIsolated",
     "StaleServed",
     "Subscription",
     "SurgeEnded",
@@ -221,6 +224,30 @@ class DriftChanged(Event):
     effect: float = 0.0
     since: int = 0
     moved: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsIsolated(Event):
+    """Of a batch of *rows*, *bad* ones were told from the others, which took *calls* of the model."""
+
+    rows: int
+    bad: int
+    calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSplit(Event):
+    """A batch of *rows*, of this *cost*, did not fit into memory and is cut in halves."""
+
+    rows: int
+    cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CeilingChanged(Event):
+    """No more than *ceiling* is sent at once from here on."""
+
+    ceiling: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

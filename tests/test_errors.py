@@ -11,6 +11,7 @@ import pytest
 
 from resilient_ml import errors
 from resilient_ml.errors import (
+    BadRows,
     BudgetExhausted,
     BulkheadFull,
     CircuitOpen,
@@ -22,6 +23,8 @@ from resilient_ml.errors import (
     RateLimited,
     Rejected,
     ResilienceError,
+    RowQuarantined,
+    RowResult,
     StreamInterrupted,
     StreamTimeout,
     StreamTruncated,
@@ -42,6 +45,8 @@ ATTRIBUTES: dict[type[ResilienceError], dict[str, Any]] = {
     DeadlineExceeded: LATE,
     InvalidInput: {"rule": "finite", "rows": (3,), "argument": "rows"},
     InvalidOutput: {"rule": "finite", "rows": (3,)},
+    BadRows: {"results": (RowResult(True, 1.5, None, None),)},
+    RowQuarantined: {},
     StreamInterrupted: {"delivered": 7},
     StreamTimeout: {**LATE, "delivered": 7},
     StreamTruncated: {"delivered": 7},
@@ -56,6 +61,7 @@ DEFAULTS: dict[str, Any] = {
     "rule": None,
     "rows": (),
     "argument": None,
+    "results": (),
     "delivered": 0,
     "exitcode": None,
 }

@@ -71,6 +71,7 @@ class DriftWatch:
         self._calibration = calibration
         self._arguments = Arguments()
         self._queue: deque[tuple[Hashable, list[tuple[Signal, Floats]]]] = deque()
+        self._asked = False
         self._changes: deque[Change] = deque()
         self._tell = tell
         self._lock = ForkSafeLock()
@@ -119,11 +120,16 @@ class DriftWatch:
         except Exception:  # noqa: BLE001 - what cannot be watched must not fail a call that was answered
             self.dropped += 1
             return False
-        if len(self._queue) >= self._most:
+        standing = len(self._queue)
+        if standing >= self._most:
             self.dropped += 1
+        else:
+            self._queue.append((segment, taken))
+        # One worker is asked at a time; again where it seems to have got lost.
+        if standing < BATCH - 1 or (self._asked and standing < self._most):
             return False
-        self._queue.append((segment, taken))
-        return len(self._queue) % BATCH == 0
+        self._asked = True
+        return True
 
     def _first(self, call: Call) -> Any:
         where = self._arguments.find(call, 0)
@@ -142,11 +148,14 @@ class DriftWatch:
 
     def take_up(self) -> None:
         """Take up what stands in the queue, and tell what has changed; who comes meanwhile goes on."""
-        while self._queue and self._lock.try_enter():
-            try:
-                self._changes.extend(self._digest())
-            finally:
-                self._lock.__exit__()
+        try:
+            while self._queue and self._lock.try_enter():
+                try:
+                    self._changes.extend(self._digest())
+                finally:
+                    self._lock.__exit__()
+        finally:
+            self._asked = False
         self._tell_on()
 
     def flush(self) -> None:

@@ -41,7 +41,7 @@ class Contract(Policy):
 
     Args:
         rules: What an answer must keep, from :mod:`resilient_ml.contracts`. None at all: numbers are finite.
-        inputs: Rules on the first argument; or, as a dict, on arguments by name or position. ``self`` is none.
+        inputs: Rules on the first argument; or, as a dict, on arguments by name or position.
         rows: Whether an answer (and each checked argument) holds one item a row: along the first axis of an
             array, as the items of a list, as columns of a dict. The rules then hold for each row.
         max_bad: With *rows*, up to this share of rows may be refused, and a blank stand in their place; with

@@ -11,6 +11,7 @@ from resilient_ml import (
     AdaptiveLimiter,
     Attempt,
     Backoff,
+    BadRows,
     Budget,
     BudgetExhausted,
     Bulkhead,
@@ -34,6 +35,7 @@ from resilient_ml import (
     Keyed,
     Kind,
     LimitExceeded,
+    OomSplit,
     Outcome,
     Pipeline,
     Policy,
@@ -46,6 +48,8 @@ from resilient_ml import (
     ResilienceError,
     Retry,
     RetryBudget,
+    RowIsolation,
+    RowResult,
     Stream,
     StreamInterrupted,
     StreamTimeout,
@@ -221,6 +225,23 @@ def differ(made: str, label: str) -> bool:
     return made != label
 
 
+rows_guard = Pipeline(
+    RowIsolation(
+        "rows",
+        on_bad="fill",
+        fill=0.0,
+        on=["bad_input", Kind.UNKNOWN],
+        rows_of_error=lambda error: None,
+        max_calls=64,
+        quarantine=10,
+        quarantine_seconds=60,
+        size=len,
+        take=lambda batch, rows: [batch[row] for row in rows],
+        join=lambda parts, count: [one for _, part in parts for one in part],
+    ),
+    OomSplit("rows", cost=len, ceiling=4096, on_oom=print, clean=10, seconds=30),
+)
+result: RowResult = BadRows(results=(RowResult(True, 1, None, None),)).results[0]
 watch = DriftDetector(
     Numbers("confidence", max, memory=False),
     Classes("label", str, side="input"),

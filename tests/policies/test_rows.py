@@ -1,0 +1,669 @@
+"""RowIsolation and OomSplit: each row gets its own answer or error, and batches are as large as fits."""
+
+import contextlib
+import copy
+import gc
+import math
+import pickle
+import random
+import subprocess
+import sys
+import types
+import weakref
+
+import numpy as np
+import pytest
+
+from resilient_ml import (
+    BadRows,
+    CircuitBreaker,
+    ConstantBackoff,
+    Contract,
+    Fallback,
+    InvalidOutput,
+    OomSplit,
+    Pipeline,
+    Retry,
+    RowIsolation,
+    RowQuarantined,
+    events,
+)
+from resilient_ml.contracts import Finite
+from resilient_ml.policies._batch import NoBatch, count_rows, join_answers, take_rows
+
+NAN = math.nan
+
+
+class Roots:
+    """A model that fails for a whole batch where one row is negative; counts its calls."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, rows):
+        self.calls.append(list(rows))
+        if any(row < 0 for row in rows):
+            raise ValueError("math domain error")
+        return [math.sqrt(row) for row in rows]
+
+
+def test_each_row_gets_its_own(world):
+    if world.colour.streams:
+        with pytest.raises(TypeError, match=r"RowIsolation cannot guard .*, whose answer has no rows"):
+            RowIsolation()(world.model("x"))
+        return
+    model = world.model(["a", "b"], ValueError("bad"), ["c"], ValueError("bad"))
+    safe = RowIsolation(quarantine=0)(model)
+    assert world.call(safe, [1, 2]) == ["a", "b"]
+    error = world.failure(safe, [3, 4])
+    assert type(error) is BadRows
+    assert [result.value for result in error.results] == ["c", None]
+    assert error.bad == (1,)
+    assert [args[0] for args, _ in model.asked] == [[1, 2], [3, 4], [3], [4]]
+
+
+def test_good_rows_have_their_answers_and_bad_ones_their_errors():
+    model = Roots()
+    safe = RowIsolation()(model)
+    with pytest.raises(BadRows) as caught:
+        safe([4.0, -1.0, 9.0, 16.0])
+    error = caught.value
+    assert [result.ok for result in error.results] == [True, False, True, True]
+    assert [result.value for result in error.results] == [2.0, None, 3.0, 4.0]
+    assert error.results[1].kind == "bad_input"
+    assert str(error.results[1].error) == "math domain error"
+    assert "1 of 4 rows are bad for" in str(error)
+    assert isinstance(error, ValueError)
+    assert error.__cause__ is error.results[1].error
+    assert len(model.calls) == 5
+
+
+def test_bad_rows_are_filled_in_and_the_answer_is_degraded():
+    guard = Pipeline(RowIsolation(on_bad="fill", fill=NAN))
+    out = guard.outcome(lambda rows: np.sqrt(check(rows)), np.array([4.0, -1.0, 9.0]))
+    assert out.degraded
+    assert out.value[[0, 2]].tolist() == [2.0, 3.0]
+    assert math.isnan(out.value[1])
+    out = guard.outcome(lambda rows: np.sqrt(check(rows)), np.array([4.0, 9.0]))
+    assert (out.value.tolist(), out.degraded) == ([2.0, 3.0], False)
+
+
+def check(rows):
+    if (np.asarray(rows) < 0).any():
+        raise ValueError("negative")
+    return rows
+
+
+def test_results_are_always_given_where_asked_for():
+    safe = RowIsolation(on_bad="results")(Roots())
+    assert [result.value for result in safe([4.0, 9.0])] == [2.0, 3.0]
+    assert [result.ok for result in safe([4.0, -9.0])] == [True, False]
+
+
+def test_all_bad_rows_are_filled_too():
+    safe = RowIsolation(on_bad="fill", fill=0)(check)
+    assert safe([-1, -2]) == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "fill", "expected"),
+    [
+        (lambda rows: list(check(rows)), "x", [1, "x", 3]),
+        (lambda rows: tuple(check(rows)), None, (1, None, 3)),
+        (
+            lambda rows: {"a": list(check(rows)), "b": np.array(rows)},
+            {"a": 0, "b": 7},
+            {"a": [1, 0, 3], "b": [1, 7, 3]},
+        ),
+        (lambda rows: {"a": list(check(rows))}, 0, {"a": [1, 0, 3]}),
+        (lambda rows: np.array(check(rows)), -1, [1, -1, 3]),
+        (lambda rows: np.array(check(rows)), None, [1, None, 3]),
+        (lambda rows: np.array(check(rows)), "bad", [1, "bad", 3]),
+    ],
+)
+def test_what_is_filled_in_is_of_the_answers_kind(answer, fill, expected):
+    found = RowIsolation(on_bad="fill", fill=fill)(answer)([1, -2, 3])
+    found = {key: list(value) for key, value in found.items()} if isinstance(found, dict) else found
+    assert (found.tolist() if isinstance(found, np.ndarray) else found) == expected
+
+
+def test_random_batches_have_each_row_right():
+    rng = random.Random(5)
+    naked_right = ours_right = good = 0
+    safe = RowIsolation(on_bad="results", quarantine=0)(Roots())
+    for _ in range(500):
+        rows = [rng.uniform(0, 100) for _ in range(rng.randrange(1, 65))]
+        for _ in range(rng.choice([0, 1, 1, 2, 5])):
+            rows[rng.randrange(len(rows))] = -1.0
+        good += sum(row >= 0 for row in rows)
+        with contextlib.suppress(ValueError):
+            naked_right += len(Roots()(rows))
+        results = safe(rows) if len(rows) > 1 or rows[0] >= 0 else ()
+        ours_right += sum(
+            result.ok and result.value == math.sqrt(row) for row, result in zip(rows, results, strict=False)
+        )
+        assert all(result.ok == (row >= 0) for row, result in zip(rows, results, strict=False))
+    assert ours_right == good
+    assert naked_right < good
+
+
+@pytest.mark.parametrize("error", [ConnectionError, TimeoutError, MemoryError], ids=lambda one: one.__name__)
+def test_what_no_row_is_to_blame_for_passes_at_once(error):
+    calls = []
+
+    def model(rows):
+        calls.append(rows)
+        raise error
+
+    with pytest.raises(error):
+        RowIsolation()(model)([1, 2, 3, 4])
+    assert len(calls) == 1
+
+
+def test_a_model_that_is_down_raises_as_it_would_have():
+    calls = []
+
+    def model(rows):
+        calls.append(rows)
+        raise RuntimeError(f"worker 17 lost at {len(calls)}")
+
+    with pytest.raises(RuntimeError) as caught:
+        RowIsolation()(model)(list(range(64)))
+    assert len(calls) == 5
+    assert caught.value.__notes__ == ["5 parts of the batch have failed alike: no row is to blame"]
+
+
+def test_poison_that_looks_like_a_dead_model_is_told_apart():
+    def model(rows):
+        if 2 in rows or 6 in rows:
+            raise RuntimeError("index out of range")
+        return rows
+
+    results = RowIsolation(on_bad="results")(model)(list(range(8)))
+    assert [row for row, result in enumerate(results) if not result.ok] == [2, 6]
+
+
+def test_a_single_row_raises_its_own_error_and_is_remembered():
+    model = Roots()
+    isolation = RowIsolation()
+    safe = isolation(model)
+    with pytest.raises(ValueError, match="math domain error"):
+        safe([-1.0])
+    assert isolation.quarantined == 1
+
+
+def test_bad_rows_are_refused_by_their_content_for_a_while():
+    model = Roots()
+    isolation = RowIsolation(on_bad="results", quarantine=2)
+    safe = isolation(model)
+    safe([1.0, -1.0])
+    model.calls.clear()
+    results = safe([4.0, -1.0, 9.0])
+    assert model.calls == [[4.0, 9.0]]
+    assert [result.value for result in results] == [2.0, None, 3.0]
+    assert type(results[1].error) is RowQuarantined
+    assert results[1].kind == "bad_input"
+    assert "row 1 failed by itself not long ago and was not sent" in str(results[1].error)
+    assert not safe([-1.0])[0].ok
+    assert len(model.calls) == 1
+    safe([-2.0, 1.0]), safe([-3.0, 1.0])
+    assert isolation.quarantined == 2
+    assert not isolation.forgettable()
+    isolation.release()
+    assert isolation.forgettable()
+    assert RowIsolation(quarantine=0).quarantined == 0
+    RowIsolation(quarantine=0).release()
+
+
+def test_rows_without_a_content_are_not_remembered():
+    isolation = RowIsolation(on_bad="results")
+
+    def model(rows):
+        if len(rows) > 1:
+            raise ValueError
+        return rows
+
+    bad = [object(), object()]
+    assert all(result.ok for result in isolation(model)(bad))
+    isolation(lambda rows: check([-1 for _ in rows]))(bad)
+    assert isolation.quarantined == 0
+
+
+def test_an_error_that_names_rows_is_believed():
+    calls = []
+
+    @RowIsolation(on_bad="results")
+    @Contract(inputs=Finite(), rows=True)
+    def model(rows):
+        calls.append(rows)
+        return rows
+
+    results = model([[1.0], [NAN], [2.0], [NAN], [3.0]])
+    assert [result.ok for result in results] == [True, False, True, False, True]
+    assert calls == [[[1.0], [2.0], [3.0]]]
+
+
+def test_rows_may_be_read_out_of_an_error():
+    def model(rows):
+        bad = [place for place, row in enumerate(rows) if row < 0]
+        if bad:
+            raise RuntimeError(f"rows {bad}")
+        return rows
+
+    def read(error):
+        return [int(one) for one in str(error)[6:-1].split(",")]
+
+    results = RowIsolation(on_bad="results", rows_of_error=read)(model)([1, -1, 2, -2])
+    assert [result.ok for result in results] == [True, False, True, False]
+    results = RowIsolation(on_bad="results", rows_of_error=lambda error: None)(model)([1, -1, 2])
+    assert [result.ok for result in results] == [True, False, True]
+    results = RowIsolation(on_bad="results", rows_of_error=lambda error: [99, "x"])(model)([1, -1, 2])
+    assert [result.ok for result in results] == [True, False, True]
+
+
+def test_calls_are_bounded():
+    model = Roots()
+    results = RowIsolation(on_bad="results", max_calls=3)(model)([-1.0] * 2 + [4.0] * 6)
+    assert len(model.calls) == 3
+    assert [result.ok for result in results] == [False] * 4 + [True] * 4
+    assert str(results[3].error) == "math domain error"
+
+
+@pytest.mark.parametrize("answer", [[1], [1, 2, 3], np.ones(5)])
+def test_an_answer_with_another_number_of_rows_is_refused(answer):
+    for policy in (RowIsolation(), OomSplit()):
+        with pytest.raises(InvalidOutput, match="rows for 2: nobody can say whose is whose") as caught:
+            policy(lambda rows: answer)([1, 2])
+        assert caught.value.rule == "rows"
+
+
+@pytest.mark.parametrize("policy", [RowIsolation, OomSplit])
+def test_what_has_no_rows_is_refused(policy):
+    with pytest.raises(NoBatch, match="a str has no rows that could be told apart; pass size= and take="):
+        policy()(len)("text")
+    with pytest.raises(NoBatch, match="a int has no rows"):
+        policy()(lambda rows: 5)([1])
+    with pytest.raises(TypeError, match="was called without the argument 'rows' that holds the batch"):
+        policy("rows")(lambda rows=(): rows)()
+    with pytest.raises(TypeError, match=r"rows names 'raws', and '.*' has no such argument"):
+        policy("raws")(lambda rows: rows)
+    assert policy()(lambda rows: rows)([]) == []
+
+
+@pytest.mark.parametrize("policy", [RowIsolation, OomSplit])
+def test_the_batch_is_found_by_name_position_and_in_methods(policy):
+    class Model:
+        def predict(self, scale, rows):
+            return [scale * row for row in check(rows)]
+
+        predict_named = policy("rows")(predict)
+        predict_second = policy(1)(predict)
+
+    model = Model()
+    assert model.predict_named(2, [1, 2]) == [2, 4]
+    assert model.predict_named(scale=2, rows=[1, 2]) == [2, 4]
+    assert model.predict_second(2, [1, 2]) == [2, 4]
+    assert model.predict_second(2, rows=[1, 2]) == [2, 4]
+
+
+def test_a_batch_of_another_kind_needs_to_be_explained():
+    class Frame:
+        def __init__(self, rows):
+            self.rows = rows
+
+    def model(frame):
+        return Frame([math.sqrt(row) for row in frame.rows])
+
+    safe = RowIsolation(
+        on_bad="results",
+        size=lambda frame: len(frame.rows),
+        take=lambda frame, rows: Frame([frame.rows[row] for row in rows]),
+        join=lambda parts, count: Frame([one for _, part in parts for one in part.rows]),
+    )(model)
+    with pytest.raises(TypeError):
+        safe(Frame([4.0, 9.0]))  # and results need rows that can be taken by number
+    split = OomSplit(
+        size=lambda frame: len(frame.rows),
+        take=lambda frame, rows: Frame([frame.rows[row] for row in rows]),
+        join=lambda parts, count: Frame([one for _, part in parts for one in part.rows]),
+        ceiling=2,
+    )(model)
+    assert split(Frame([4.0, 9.0, 16.0])).rows == [2.0, 3.0, 4.0]
+
+
+def test_it_tells_what_it_did():
+    seen = []
+    RowIsolation(on_bad="results", on_event=seen.append, name="roots")(Roots())([1.0, -1.0, 4.0, 9.0])
+    (event,) = seen
+    assert type(event) is events.RowsIsolated
+    assert (event.policy, event.rows, event.bad, event.calls) == ("roots", 4, 1, 5)
+
+
+def test_it_reads_well_with_others():
+    breaker = CircuitBreaker(consecutive_failures=2)
+    blips = iter([ConnectionError()])
+
+    def model(rows):
+        for blip in blips:
+            raise blip
+        return [math.sqrt(row) for row in rows]
+
+    guard = Pipeline(
+        Fallback("none"),
+        RowIsolation(on_bad="fill"),
+        Retry(2, backoff=ConstantBackoff(0)),
+        breaker,
+        OomSplit(),
+    )
+    assert guard.call(model, [4.0, -1.0]) == [2.0, None]
+
+
+def test_nothing_of_a_batch_is_kept():
+    class Row:
+        pass
+
+    row = Row()
+    seen = weakref.ref(row)
+    safe = RowIsolation(quarantine=0)(lambda rows: check([-1]))
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(ValueError, match="negative"):
+            safe([row])
+        del row
+        assert seen() is None
+    finally:
+        gc.enable()
+
+
+def test_its_errors_and_results_travel():
+    with pytest.raises(BadRows) as caught:
+        RowIsolation()(Roots())([4.0, -1.0])
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert again.bad == (1,)
+    assert again.results[0].value == 2.0
+    assert copy.copy(caught.value).bad == (1,)
+
+
+# -- out of memory -----------------------------------------------------------------------------------------
+
+
+class Memory:
+    """A model with room for so much cost at once."""
+
+    def __init__(self, room, cost=lambda row: 1.0, error=MemoryError):
+        self.room, self.cost, self.error, self.calls = room, cost, error, []
+
+    def __call__(self, rows):
+        self.calls.append(len(rows))
+        if sum(map(self.cost, rows)) > self.room:
+            raise self.error
+        return [row * 2 for row in rows]
+
+
+def test_a_batch_that_does_not_fit_is_halved_until_it_does(world):
+    if world.colour.streams:
+        with pytest.raises(TypeError, match="OomSplit cannot guard"):
+            OomSplit()(world.model("x"))
+        return
+    model = world.model(MemoryError(), ["a"], ["b"])
+    assert world.call(OomSplit()(model), [1, 2]) == ["a", "b"]
+    assert [args[0] for args, _ in model.asked] == [[1, 2], [1], [2]]
+
+
+def test_the_ceiling_is_remembered_and_grows_back():
+    model = Memory(10)
+    seen = []
+    split = OomSplit(clean=2, seconds=0, on_event=seen.append)
+    safe = split(model)
+    rows = list(range(32))
+    assert safe(rows) == [2 * row for row in rows]
+    assert model.calls == [32, 16, 8, 8, 16, 8, 8]
+    assert split.ceiling == 8.0
+    model.calls.clear()
+    assert safe(rows) == [2 * row for row in rows]
+    assert 32 not in model.calls
+    assert max(model.calls) <= 10
+    assert {type(event) for event in seen} == {events.BatchSplit, events.CeilingChanged}
+    assert not split.forgettable()
+    for _ in range(50):
+        assert safe(rows) == [2 * row for row in rows]
+    assert 8 <= split.ceiling < 12
+    model.room = 100
+    for _ in range(200):
+        safe(list(range(64)))
+    assert split.ceiling >= 60
+
+
+def test_rows_are_weighed_by_their_cost():
+    model = Memory(100, cost=lambda row: row)
+    split = OomSplit(cost=float)
+    rows = [60, 1, 1, 1, 1, 59, 2]
+    assert split(model)(rows) == [2 * row for row in rows]
+    assert model.calls[0] == 7
+    assert len(model.calls) == 3
+
+
+def test_a_row_that_does_not_fit_by_itself_raises_its_own_error():
+    model = Memory(5, cost=lambda row: row)
+    with pytest.raises(MemoryError):
+        OomSplit(cost=float)(model)([1, 9, 1])
+
+
+def test_before_the_halves_are_sent_the_failed_attempt_lets_go():
+    alive = []
+    order = []
+
+    class Block:
+        pass
+
+    def deep(rows):
+        block = Block()
+        alive.append(weakref.ref(block))
+        if len(rows) > 1:
+            raise MemoryError
+        return rows
+
+    def model(rows):
+        order.append((len(rows), [one() is not None for one in alive]))
+        try:
+            return deep(rows)
+        except MemoryError as error:
+            raise RuntimeError("CUDA out of memory") from error
+
+    gc.disable()
+    try:
+        split = OomSplit(on_oom=lambda: order.append("emptied"))
+        assert split(model)([1, 2]) == [1, 2]
+    finally:
+        gc.enable()
+    assert order == [(2, []), "emptied", (1, [False]), (1, [False, False])]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA error: device-side assert triggered; out of memory"),
+        type("AcceleratorError", (RuntimeError,), {})("CUDA error: out of memory"),
+        ValueError("bad"),
+    ],
+    ids=repr,
+)
+def test_what_is_lost_for_good_or_no_lack_of_memory_is_not_tried_again(error):
+    calls = []
+
+    def model(rows):
+        calls.append(rows)
+        raise error
+
+    with pytest.raises(type(error)):
+        OomSplit()(model)([1, 2])
+    assert len(calls) == 1
+
+
+def test_the_order_of_rows_is_kept_in_every_kind_of_answer():
+    for kind in (list, tuple, np.array):
+        model = OomSplit(ceiling=3)(lambda rows, kind=kind: kind([row * 2 for row in rows]))
+        found = model(list(range(10)))
+        assert list(found) == [2 * row for row in range(10)]
+        assert type(found) is type(kind([1]))
+
+
+CEILING = """
+import resource, sys
+import numpy as np
+from resilient_ml import OomSplit
+
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]), int(sys.argv[1])))
+
+def embed(rows):
+    wide = np.ones((len(rows), 4_000_000))  # 32 MB a row
+    return wide[:, 0] * rows
+
+rows = np.arange(64.0)
+try:
+    embed(rows)
+    print("fits")
+except MemoryError:
+    print("too large")
+split = OomSplit()
+safe = split(embed)
+print(np.array_equal(safe(rows), rows), np.array_equal(safe(rows), rows), split.ceiling < 64)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the address space as Linux does")
+def test_a_real_allocator_runs_out_and_the_batch_passes():
+    done = subprocess.run(
+        [sys.executable, "-c", CEILING, str(1_500_000_000)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.split("\n")[:2] == ["too large", "True True True"], done.stderr
+
+
+def test_real_models_with_bad_rows_answer_for_the_others():
+    sklearn = pytest.importorskip("sklearn.linear_model")
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(300, 4))
+    model = sklearn.LogisticRegression().fit(features, features[:, 0] > 0)
+    batch = rng.normal(size=(64, 4))
+    batch[[3, 40], 1] = NAN
+    batch[17, 2] = math.inf
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        model.predict_proba(batch)
+    results = RowIsolation(on_bad="results")(model.predict_proba)(batch)
+    assert [row for row, result in enumerate(results) if not result.ok] == [3, 17, 40]
+    for row, result in enumerate(results):
+        if result.ok:
+            assert np.allclose(result.value, model.predict_proba(batch[row : row + 1])[0])
+        else:
+            assert "Input X contains" in str(result.error)
+
+
+# -- batches -----------------------------------------------------------------------------------------------
+
+
+class Frame:
+    """As of pandas: rows by ``iloc``."""
+
+    __module__ = "pandas.core"
+
+    def __init__(self, rows):
+        self.rows = list(rows)
+        self.shape = (len(self.rows), 1)
+
+    @property
+    def iloc(self):
+        return _Located(self)
+
+
+class _Located:
+    def __init__(self, frame):
+        self.frame = frame
+
+    def __getitem__(self, rows):
+        return (
+            Frame([self.frame.rows[row] for row in rows]) if isinstance(rows, list) else self.frame.rows[rows]
+        )
+
+
+def test_frames_and_tensors_are_taken_and_joined_by_their_own_packages(monkeypatch):
+    assert take_rows(Frame("abc"), [2, 0]).rows == ["c", "a"]
+    assert count_rows(Frame("abc")) == 3
+    pandas = types.SimpleNamespace(concat=lambda frames: Frame([row for one in frames for row in one.rows]))
+    monkeypatch.setitem(sys.modules, "pandas", pandas)
+    assert join_answers([((1, 2), Frame("bc")), ((0,), Frame("a"))], 3).rows == ["a", "b", "c"]
+
+    torch = type(
+        "Torch", (), {"__module__": "torch", "__init__": lambda self, rows: setattr(self, "rows", rows)}
+    )
+    torch.__getitem__ = lambda self, order: [self.rows[place] for place in order]
+    monkeypatch.setitem(
+        sys.modules,
+        "torch",
+        types.SimpleNamespace(cat=lambda parts: torch([row for one in parts for row in one.rows])),
+    )
+    assert join_answers([((1,), torch("b")), ((0,), torch("a"))], 2) == ["a", "b"]
+    results = RowIsolation(on_bad="results", quarantine=0)(lambda frame: list(check(frame.rows)))(
+        Frame([1, -1, 2])
+    )
+    assert [result.ok for result in results] == [True, False, True]
+
+
+def test_answers_that_do_not_fit_together_are_refused():
+    with pytest.raises(NoBatch, match="of several types; pass join="):
+        join_answers([((0,), [1]), ((1,), (2,))], 2)
+    with pytest.raises(NoBatch, match="different keys; pass join="):
+        join_answers([((0,), {"a": [1]}), ((1,), {"b": [2]})], 2)
+    with pytest.raises(NoBatch, match="answers of type str cannot be put together"):
+        join_answers([((0,), "a"), ((1,), "b")], 2)
+
+
+def test_batches_of_columns_are_taken_by_row():
+    safe = RowIsolation(on_bad="results", quarantine=10)(lambda rows: list(check(rows["x"])))
+    batch = {"x": [1, -1, 2], "y": np.arange(3)}
+    for _ in range(2):
+        assert [result.ok for result in safe(batch)] == [True, False, True]
+    assert count_rows({"x": [1], "y": [1, 2]}) is None
+    assert count_rows(np.array(3)) is None
+    assert count_rows("text") is None
+
+
+# -- constructors ------------------------------------------------------------------------------------------
+
+
+def test_they_say_what_they_are_and_travel():
+    isolation = pickle.loads(pickle.dumps(RowIsolation("rows", on_bad="fill", on=["bad_input"])))
+    assert repr(isolation) == "RowIsolation(rows='rows', on_bad='fill', max_calls=256)"
+    assert repr(OomSplit(ceiling=64)) == "OomSplit(rows=0, ceiling=64)"
+    assert OomSplit().forgettable()
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "text"),
+    [
+        (lambda: RowIsolation(-1), ValueError, "rows must be at least 0, got -1"),
+        (lambda: RowIsolation(on_bad="drop"), ValueError, "on_bad must be 'raise' or 'results' or 'fill'"),
+        (lambda: RowIsolation(on=["oops"]), ValueError, "on must hold kinds, got 'oops'; pass one of"),
+        (lambda: RowIsolation(max_calls=0), ValueError, "max_calls must be at least 1"),
+        (lambda: RowIsolation(quarantine=-1), ValueError, "quarantine must be at least 0"),
+        (lambda: RowIsolation(quarantine_seconds=0), ValueError, "quarantine_seconds must be above 0"),
+        (lambda: RowIsolation(take=3), TypeError, "take must be callable"),
+        (lambda: OomSplit(cost=3), TypeError, "cost must be callable"),
+        (lambda: OomSplit(ceiling=0), ValueError, "ceiling must be above 0"),
+        (lambda: OomSplit(clean=0), ValueError, "clean must be at least 1"),
+        (lambda: OomSplit(seconds=-1), ValueError, "seconds must not be negative"),
+        (
+            lambda: OomSplit(cost=lambda row: 0)(lambda rows: rows)([1]),
+            ValueError,
+            "cost must be above 0, got 0",
+        ),
+    ],
+)
+def test_what_they_cannot_be_is_refused(make, kind, text):
+    with pytest.raises(kind) as caught:
+        make()
+    assert text in str(caught.value)
