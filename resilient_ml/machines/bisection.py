@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Sequence
 
-Part = tuple[int, ...]
+Part = Sequence[int]
 
 
 class Bisection:
@@ -38,9 +38,9 @@ class Bisection:
     __slots__ = ("_first", "_most", "_part", "_passed", "_queue", "bad", "calls", "given_up")
 
     def __init__(self, rows: Sequence[int], *, most: int) -> None:
-        self._queue: deque[Part] = deque([tuple(rows)])
+        self._queue: deque[Part] = deque([rows])
         self._most = most
-        self._part: Part = ()
+        self._part: Part = range(0)
         self._first: set[Hashable] = set()
         self._passed = False
         self.bad: list[int] = []
@@ -89,7 +89,7 @@ class Bisection:
         """The part has failed for rows that are known; the *rest* of it is tried again."""
         self._passed = True  # a model that names rows is not down
         if rest:
-            self._queue.appendleft(tuple(rest))
+            self._queue.appendleft(rest)
 
     def _probe(self) -> None:
         """Both halves have failed alike: a single row of each comes next."""

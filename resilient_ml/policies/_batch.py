@@ -136,7 +136,7 @@ def row_of(batch: Any, row: int) -> Any:
 
 def join_answers(parts: Sequence[tuple[Rows, Any]], count: int) -> Any:
     """Answers to parts, as one in the order of the rows, of the kind that they are."""
-    if len(parts) == 1 and list(parts[0][0]) == list(range(count)):
+    if len(parts) == 1 and len(parts[0][0]) == count:  # parts are in order
         return parts[0][1]
     first = parts[0][1]
     if not all(type(answer) is type(first) for _, answer in parts):

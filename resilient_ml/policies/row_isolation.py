@@ -180,7 +180,9 @@ class _Case:
         self._errors: dict[int, Exception] = {}
         self._first: Exception | None = None
         self._refuse_known()
-        rows = [row for row in range(count) if row not in self._errors]
+        rows: Part = range(count)
+        if self._errors:
+            rows = [row for row in rows if row not in self._errors]
         self._plan = Bisection(rows, most=policy._most) if rows else None
 
     def next(self) -> Part | None:
