@@ -70,7 +70,8 @@ def main() -> None:
         f"{batches:,} batches, {good:,} good rows, {bad:,} bad; {poisoned_good:,} good rows beside a bad one"
     )
     print(
-        f"  good rows right   naked {naked / good:7.2%}   beside a bad one {naked_poisoned / poisoned_good:7.2%}"
+        f"  good rows right   naked {naked / good:7.2%}   "
+        f"beside a bad one {naked_poisoned / poisoned_good:7.2%}"
     )
     print(f"  good rows right   ours  {isolated / good:7.2%}   wrong {wrong}")
     print(f"  bad rows with an error of their own: {errors / bad:.2%}")
