@@ -21,6 +21,9 @@ from ._arguments import Arguments, value_at
 BATCH = 64
 """So many calls are taken up at a time."""
 
+UNANSWERED: Any = object()
+"""In place of the answer to a call that was refused."""
+
 Read = Callable[..., Any]
 
 
@@ -106,16 +109,20 @@ class DriftWatch:
                 self._begin()
 
     def note(self, call: Call, segment: Hashable, answer: Any) -> bool:
-        """Put the observations of one call into the queue; whether enough stand there for a worker."""
+        """Put the observations of one call into the queue; whether enough stand there for a worker.
+
+        The inputs of a call that is refused are watched all the same: they say when the drift is over.
+        """
         args, kwargs = call.args, call.kwargs
         if self._version is not None and self._version() != self.version:
             self._change_version()
         try:
-            taken = [(one, one.read(answer if one.of is None else one.of(answer))) for one in self._answers]
+            answers = () if answer is UNANSWERED else self._answers
+            taken = [(one, one.read(answer if one.of is None else one.of(answer))) for one in answers]
             for signal in self._inputs:
                 value = self._first(call) if signal.of is None else signal.of(*args, **kwargs)
                 taken.append((signal, signal.read(value)))
-            if self._key is not None or self.estimator is not None:
+            if answer is not UNANSWERED and (self._key is not None or self.estimator is not None):
                 self._remember(call, segment, answer)
         except Exception:  # noqa: BLE001 - what cannot be watched must not fail a call that was answered
             self.dropped += 1

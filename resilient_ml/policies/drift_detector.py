@@ -18,7 +18,7 @@ from ..drift.prediction_log import PredictionLog
 from ..drift.signals import Losses, Numbers, Signal
 from ..errors import Drifted
 from ..events import CallRejected, DriftChanged
-from ._drift_watch import BATCH, DriftWatch
+from ._drift_watch import BATCH, UNANSWERED, DriftWatch
 
 T = TypeVar("T")
 
@@ -186,12 +186,11 @@ class DriftDetector(Policy):
         """Proceed, and note what is watched; refuse where that was asked for."""
         segment = None if self._segment is None else self._segment(*call.args, **call.kwargs)
         watch = self._watch
-        probes = False
-        if watch.drifted and self._holds(segment, call):
-            probes = self._rng.random() < self._probe
-            if not probes:
-                raise self._refusal(segment, call)
-        answer = await proceed(call)
+        held = bool(watch.drifted) and self._holds(segment, call)
+        probes = held and self._rng.random() < self._probe
+        answer: T = UNANSWERED
+        if probes or not held:
+            answer = await proceed(call)
         if probes:
             self._degrade(call)
         sampled = self._sample == 1.0 or self._rng.random() < self._sample
@@ -202,6 +201,8 @@ class DriftDetector(Policy):
                 call.runtime.spawn(partial(call.runtime.invoke, self._digester), _nobodys(call))
             else:  # a task, which waits for a thread as others run; a task of its own might outlive its loop
                 await call.runtime.invoke(self._digester, _nobodys(call))
+        if answer is UNANSWERED:
+            raise self._refusal(segment, call)
         return answer
 
     def _holds(self, segment: Hashable, call: Call) -> bool:

@@ -129,6 +129,26 @@ def test_while_it_has_drifted_a_fallback_answers_and_probes_find_the_end():
     assert {event.reason for event in seen if type(event) is events.CallRejected} == {"the model has drifted"}
 
 
+def test_the_inputs_of_refused_calls_say_when_it_is_over():
+    watch = DriftDetector(
+        Numbers("x", side="input", memory=False),
+        Numbers("y", memory=False),
+        arl=1e6,
+        reference_size=200,
+        rearm=100,
+        action="refuse",
+        rng=never(),
+    )
+    safe = watch(lambda value: 0.5 * random.random())
+    feed(safe, 300)
+    feed(safe, 192, 3.0)
+    watch.flush()
+    assert watch.states() == {("x", None): "drifted", ("y", None): "ok"}
+    feed(safe, 1500, seed=5)
+    watch.flush()
+    assert watch.state() == "ok"
+
+
 def test_a_refusal_says_what_has_drifted():
     watch = score(action="refuse", rng=never(), name="sentiment")
     safe = watch(echo)
