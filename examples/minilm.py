@@ -147,7 +147,8 @@ class MiniLM:
         for layer in range(self._layers):
             state = self._layer(state, away, f"encoder.layer.{layer}.")
         mean: Array = (state * used[:, :, None]).sum(axis=1) / used.sum(axis=1, keepdims=True)
-        return mean / np.linalg.norm(mean, axis=1, keepdims=True)
+        found: Array = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+        return found
 
     def _layer(self, state: Array, away: Array, name: str) -> Array:
         count, longest, width = state.shape

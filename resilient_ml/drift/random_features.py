@@ -17,8 +17,10 @@ BLOCK = 64
 STREAMS, STEPS = 64, 1200
 """How many streams are drawn from the reference to set the threshold, and how long each is."""
 
-SAFETY = 2.0
+SAFETY = 4.0
 """The run length is asked this many times over: a sample that is drawn from repeats itself."""
+DOUBT = 1.15
+"""How much further off the mean of the reference is taken to be than a sample of its size is."""
 
 Singles = npt.NDArray[np.float32]
 
@@ -104,6 +106,7 @@ class RandomFeatureAverages(Detector):
         count = len(mapped)
         # The mean of the reference is off by that of a sample of its size.
         off = np.array([mapped[generator.integers(0, count, count)].mean(axis=0) for _ in range(STREAMS)])
+        off *= np.float32(DOUBT)
         largest = np.zeros(STREAMS)
         averages = [np.zeros((STREAMS, mapped.shape[1]), np.float32) for _ in RATES]
         for _ in range(STEPS):

@@ -39,6 +39,7 @@ class DriftWatch:
         prediction: What of an answer is compared with labels, or None for all of it.
         confidence: How sure the model was of an answer, or None.
         calibration: What the estimator of accuracy learns from, or None.
+        window: Of how many answers it estimates that.
         log: Where predictions wait for labels.
         tell: Called with each change, in order, with no lock held that a call waits for.
 
@@ -59,6 +60,7 @@ class DriftWatch:
         prediction: Read | None,
         confidence: Read | None,
         calibration: tuple[Any, Any] | None,
+        window: int,
         log: PredictionLog,
         tell: Callable[[Change], object],
     ) -> None:
@@ -72,6 +74,7 @@ class DriftWatch:
         self._prediction = prediction
         self._confidence = confidence
         self._calibration = calibration
+        self._window = window
         self._arguments = Arguments()
         self._queue: deque[tuple[Hashable, list[tuple[Signal, Floats]]]] = deque()
         self._asked = False
@@ -91,7 +94,7 @@ class DriftWatch:
         self.monitor: Monitor = self._fresh()
         calibration = self._calibration
         self.estimator: ConfidenceEstimator | None = (
-            None if calibration is None else ConfidenceEstimator(*calibration)
+            None if calibration is None else ConfidenceEstimator(*calibration, window=self._window)
         )
 
     def begin(self) -> None:
@@ -132,11 +135,14 @@ class DriftWatch:
             self.dropped += 1
         else:
             self._queue.append((segment, taken))
-        # One worker is asked at a time; again where it seems to have got lost.
-        if standing < BATCH - 1 or (self._asked and standing < self._most):
+        if self._asked or standing < BATCH - 1:
             return False
-        self._asked = True
+        self._asked = True  # one worker at a time
         return True
+
+    def unask(self) -> None:
+        """No worker will come."""
+        self._asked = False
 
     def _first(self, call: Call) -> Any:
         where = self._arguments.find(call, 0)

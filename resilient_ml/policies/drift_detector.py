@@ -75,6 +75,7 @@ class DriftDetector(Policy):
         prediction: What of an answer is compared with a label; all of it by default.
         confidence: How sure the model was of an answer, from 0 to 1: for :meth:`accuracy`.
         calibration: ``(confidences, correct)`` of quiet times, for :meth:`accuracy`.
+        window: Of how many answers :meth:`accuracy` is the estimate, from 1.
         pending: How many predictions wait for a label at most, from 1.
         label_seconds: For how long they do.
         rng: The source of randomness for *sample* and *probe*.
@@ -126,6 +127,7 @@ class DriftDetector(Policy):
         prediction: Callable[[Any], Any] | None = None,
         confidence: Callable[[Any], Any] | None = None,
         calibration: tuple[Any, Any] | None = None,
+        window: int = 1000,
         pending: int = 10_000,
         label_seconds: float = math.inf,
         rng: random.Random | None = None,
@@ -168,6 +170,7 @@ class DriftDetector(Policy):
             prediction=_function("prediction", prediction, "pass a function of the answer"),
             confidence=_function("confidence", confidence, "pass a function of the answer"),
             calibration=calibration,
+            window=_checks.whole("window", window, at_least=1, remedy="pass 1000, say"),
             log=PredictionLog(kept, waits),
             tell=self._announce,
         )
@@ -198,7 +201,10 @@ class DriftDetector(Policy):
             if call.outlet is not None:
                 watch.take_up()
             elif isinstance(call.runtime.who(), int):  # a thread: another one does it
-                call.runtime.spawn(partial(call.runtime.invoke, self._digester), _nobodys(call))
+                try:
+                    call.runtime.spawn(partial(call.runtime.invoke, self._digester), _nobodys(call))
+                except RuntimeError:  # no thread can be started: what stands in the queue waits for the next
+                    watch.unask()
             else:  # a task, which waits for a thread as others run; a task of its own might outlive its loop
                 await call.runtime.invoke(self._digester, _nobodys(call))
         if answer is UNANSWERED:

@@ -347,6 +347,35 @@ def test_a_sample_is_watched_and_the_queue_is_bounded():
     assert watch.dropped == 36
 
 
+def test_what_nobody_takes_up_is_dropped_and_counted():
+    watch = score(queue=64)
+    safe = watch(echo)
+    with watch._watch._lock:  # on this thread, so that the worker finds it held
+        threads = threading.active_count()
+        feed(safe, 564)
+        assert threading.active_count() <= threads + 1  # one worker at a time
+    assert watch.dropped == 500
+    watch.flush()
+    assert len(watch._watch._queue) == 0
+
+
+def test_where_no_thread_can_be_started_the_call_is_answered_all_the_same(monkeypatch):
+    watch = score()
+    safe = watch(echo)
+
+    def refuse(self, step, call):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("resilient_ml._drivers.blocking.Blocking.spawn", refuse)
+    feed(safe, 200)
+    assert len(watch._watch._queue) == 200
+    monkeypatch.undo()
+    feed(safe, 1)
+    watch.flush()
+    assert watch.dropped == 0
+    assert watch.state() == "ok"
+
+
 def test_what_cannot_be_read_never_fails_a_call():
     watch = score()
     safe = watch(echo)
