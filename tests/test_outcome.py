@@ -17,6 +17,7 @@ from resilient_ml import (
     Retry,
     Timeout,
 )
+from resilient_ml._outcome import Record
 
 from .worlds import hang, slow
 
@@ -141,3 +142,12 @@ def test_an_outcome_is_a_value():
     assert out == Outcome("ok", "cat", None, None, "model", False, (), 1.0)
     with pytest.raises(AttributeError):
         out.value = "dog"
+
+
+def test_an_answer_from_no_call_is_judged_without_a_trace() -> None:
+    record = Record(0.0)
+    record.judged(Kind.INVALID_OUTPUT)
+    assert record.attempts == []
+    record.ended("model", 0.0, 1.0, None)
+    record.judged(Kind.INVALID_OUTPUT)
+    assert [attempt.kind for attempt in record.attempts] == [Kind.INVALID_OUTPUT]

@@ -90,8 +90,8 @@ class Rule(ABC):
         return self._mended(value) if self._repair is None else self._repair(value)
 
     def _mended(self, value: Any) -> Any:
-        """What the rule itself knows to be better."""
-        raise NotImplementedError
+        """What the rule itself knows to be better; where it knows nothing, *value*."""
+        return value
 
     def watch(self, text_of: TextOf) -> Watch:
         """What follows one stream: by default each chunk is looked at by itself.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,13 @@ class _Numbers(Rule):
     _vectors = True
     """Whether it looks at vectors, and not at each number."""
 
+    @abstractmethod
     def _bad(self, array: npt.NDArray[Any]) -> Bools:
         """Which numbers, or vectors along the last axis, break it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _told(self, array: npt.NDArray[Any], bad: Bools) -> str:
-        raise NotImplementedError
+        """What is wrong, in words that follow "it"."""
 
 
 class Range(_Numbers):

@@ -45,6 +45,12 @@ class Tensor:
         return here
 
 
+class Odd:
+    """Something that calls another thing its shape."""
+
+    shape = ("round",)
+
+
 GOOD = [
     (Finite(), 1.5),
     (Finite(), [1, 2]),
@@ -96,6 +102,7 @@ BAD = [
     (Shape(None, 3), np.ones((2, 4)), "has shape (2, 4), not (any, 3)"),
     (Shape(), [1.0], "has shape (1,), not ()"),
     (Shape(1), "a", "is a str, which has no shape"),
+    (Shape(1), Odd(), "is a Odd, which has no shape"),
     (DType("float32"), np.ones(2), "has type float64, not float32"),
     (DType(np.integer), np.ones(2), "has type float64, not integer"),
     (DType("float32"), [1.0], "is a list, not an array of numpy"),
@@ -226,6 +233,10 @@ MENDED = [
 @pytest.mark.parametrize(("rule", "value", "better"), MENDED)
 def test_a_rule_mends_what_it_can(rule, value, better):
     assert rule.mend(value) == pytest.approx(better)
+
+
+def test_what_a_rule_does_not_know_to_mend_stays_as_it_is():
+    assert Finite().mend(NAN) is NAN
 
 
 def test_what_is_mended_keeps_its_type():

@@ -167,6 +167,17 @@ def test_a_loop_that_changes_its_case_is_one():
     assert follow(NoRepetition(), cut(text, 3)) is not None
 
 
+def test_phrases_that_leave_the_window_are_forgotten_one_by_one():
+    rng = random.Random(1)
+    words = [rng.choice(["red", "green", "blue"]) for _ in range(2000)]
+    watch = NoRepetition(1000, share=1).watch(None)
+    for word in words:
+        assert watch.take(f"{word} ") is None
+    loops = watch._loops
+    assert sum(loops._counts.values()) == len(loops._phrases) == 200
+    assert all(loops._counts.values())
+
+
 def test_random_text_is_no_loop():
     rng = random.Random(1)
     for _ in range(200):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -121,6 +122,18 @@ def test_the_oldest_goes_when_there_are_too_many_or_its_time_is_over():
     assert (len(log), log.expired) == (0, 3)
     log.put("x", pending(at=20.0))
     assert log.take("x", 30.0) is None
+
+
+def test_a_thread_that_was_there_first_is_no_harm():
+    class Emptied(OrderedDict):
+        def popitem(self, last=True):
+            raise KeyError
+
+    log = PredictionLog(1)
+    log._waiting = Emptied()
+    log.put("a", pending())
+    log.put("b", pending())
+    assert log.expired == 0
 
 
 def test_a_second_prediction_of_one_id_takes_the_place_of_the_first():

@@ -173,6 +173,21 @@ def test_a_signal_reads_numbers(signal, value, read):
     assert signal.read(value).tolist() == read
 
 
+def test_losses_learn_what_is_usual():
+    one = channel(Losses())
+    one.feed((np.random.default_rng(1).random(200) < 0.1).astype(float))
+    assert one.state == "ok"
+    assert one.feed(np.ones(40))[-1].after == "drifted"
+    assert Losses().part_name(3, one.detector) == "3"
+
+
+def test_two_threads_that_meet_a_new_class_at_once_agree():
+    signal = Classes("label")
+    signal._names.append("taken by another")
+    assert signal.read("cat").tolist() == [0]
+    assert signal._names == ["taken by another"]
+
+
 def test_what_is_read_is_a_copy():
     given = np.ones(3)
     read = Numbers("x").read(given)

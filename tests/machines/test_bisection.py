@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections import OrderedDict
 
 import pytest
 from hypothesis import given
@@ -154,6 +155,18 @@ def test_the_oldest_goes_first_and_a_second_time_begins_anew():
     assert held.holds(b"a", 11.9)
     held.clear()
     assert len(held) == 0
+
+
+def test_a_thread_that_was_there_first_is_no_harm():
+    class Emptied(OrderedDict):
+        def popitem(self, last=True):
+            raise KeyError
+
+    held = Quarantine(1, 10.0)
+    held._keys = Emptied()
+    held.add(b"a", 0.0)
+    held.add(b"b", 0.0)
+    assert held.holds(b"b", 1.0)
 
 
 # -- the ceiling -------------------------------------------------------------------------------------------

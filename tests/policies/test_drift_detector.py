@@ -422,6 +422,19 @@ def test_a_stream_has_inputs_alone():
     assert watch.state() == "ok"
 
 
+def test_a_call_without_arguments_has_no_input():
+    watch = DriftDetector(Numbers("x", side="input"))
+    assert watch(lambda: 7)() == 7
+    assert watch.dropped == 1
+
+
+def test_a_version_that_another_thread_has_seen_first_is_no_news():
+    watch = score(version=lambda: "v1")
+    feed(watch(echo), 10)
+    watch._watch._change_version()
+    assert len(watch._watch._queue) == 10
+
+
 def test_inputs_by_name_are_the_first_too():
     watch = DriftDetector(Numbers("x", side="input"), Numbers("twice", lambda x: 2 * x, side="input"))
     safe = watch(lambda x: None)

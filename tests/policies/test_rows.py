@@ -480,6 +480,15 @@ def test_before_the_halves_are_sent_the_failed_attempt_lets_go():
     assert order == [(2, []), "emptied", (1, [False]), (1, [False, False])]
 
 
+def test_a_cause_that_was_never_raised_is_no_harm():
+    def model(rows):
+        if len(rows) > 1:
+            raise RuntimeError("CUDA out of memory") from MemoryError()
+        return rows
+
+    assert OomSplit()(model)([1, 2]) == [1, 2]
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -620,6 +629,15 @@ def test_answers_that_do_not_fit_together_are_refused():
         join_answers([((0,), {"a": [1]}), ((1,), {"b": [2]})], 2)
     with pytest.raises(NoBatch, match="answers of type str cannot be put together"):
         join_answers([((0,), "a"), ((1,), "b")], 2)
+
+
+def test_tuples_and_frames_are_remembered_by_their_rows():
+    for make, rows in ((tuple, lambda batch: batch), (Frame, lambda batch: batch.rows)):
+        isolation = RowIsolation(on_bad="results")
+        safe = isolation(lambda batch, rows=rows: list(check(rows(batch))))
+        for _ in range(2):
+            assert [result.ok for result in safe(make([1, -1, 2]))] == [True, False, True]
+        assert isolation.quarantined == 1
 
 
 def test_batches_of_columns_are_taken_by_row():
