@@ -124,7 +124,6 @@ class OomSplit(Policy):
                     case.split(part)
                 else:
                     case.keep(part, answer)
-                    del answer
             return cast(T, case.served())
         finally:
             call.args, call.kwargs = args, kwargs
@@ -169,7 +168,6 @@ class _Case:
         self._batch = batch
         self._costs = costs
         self._left = deque(policy._machine.parts(costs))
-        self._held_back = len(self._left) > 1
         self._answers: list[tuple[Rows, Any]] = []
 
     def next(self) -> range | None:
@@ -196,7 +194,7 @@ class _Case:
                 rule="rows",
             )
         self._answers.append((part, answer))
-        grown = policy._machine.passed(now, self._price(part), held_back=self._held_back and bool(self._left))
+        grown = policy._machine.passed(now, self._price(part), held_back=bool(self._left))
         if grown is not None:
             policy.emit(CeilingChanged, now, ceiling=grown)
 
@@ -217,7 +215,6 @@ class _Case:
             policy._on_oom()
         one, two = halves(part, self._costs)
         self._left.extendleft((two, one))
-        self._held_back = True
         policy.emit(BatchSplit, now, rows=len(part), cost=self._price(part))
         policy.emit(CeilingChanged, now, ceiling=policy._machine.ceiling)
 

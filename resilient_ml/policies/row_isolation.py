@@ -125,7 +125,6 @@ class RowIsolation(Policy):
                 try:
                     answer = await proceed(call)
                 except Exception as error:
-                    call.args, call.kwargs = args, kwargs
                     if not case.goes_on(part, error):
                         raise
                 else:
