@@ -11,13 +11,15 @@ from typing import Any, TypeVar, cast
 from .. import _checks
 from .._call import Call, Proceed
 from .._colour import Target
+from .._notes import add_note
 from .._policy import Policy
 from ..errors import InvalidOutput
 from ..events import BatchSplit, CeilingChanged
 from ..kinds import Kind, kind_of
 from ..machines.ceiling import CeilingMachine, halves
 from ._arguments import Arguments, Where, put_at, value_at
-from ._batch import Rows, batch_place, batches, optional, refuse_streams, row_of
+from ._batch import CHANGED, batch_place, batches, optional, refuse_streams, sample_of
+from ._joining import Rows, own, row_of
 
 T = TypeVar("T")
 
@@ -168,6 +170,7 @@ class _Case:
         self._where = where
         self._batch = batch
         self._costs = costs
+        self._sample = sample_of(batch)
         self._left = deque(policy._machine.parts(costs))
         self._held_back = len(self._left) > 1
         self._answers: list[tuple[Rows, Any]] = []
@@ -187,7 +190,7 @@ class _Case:
     def keep(self, part: range, answer: Any) -> None:
         """The rows of *part* have been answered."""
         policy, now = self._policy, self._call.now()
-        found = policy._batches.count(answer)
+        found = policy._batches.rows_in(answer, len(part))
         if found != len(part):
             raise InvalidOutput(
                 f"the answer of {policy.name!r} has {found} rows for {len(part)}: nobody can say whose is "
@@ -195,7 +198,7 @@ class _Case:
                 "return one item a row",
                 rule="rows",
             )
-        self._answers.append((part, answer))
+        self._answers.append((part, answer if len(part) == len(self._costs) else own(answer)))
         grown = policy._machine.passed(now, self._price(part), held_back=self._held_back and bool(self._left))
         if grown is not None:
             policy.emit(CeilingChanged, now, ceiling=grown)
@@ -206,6 +209,9 @@ class _Case:
             return False
         self._policy._machine.failed(self._call.now(), self._price(part))
         if len(part) == 1:
+            return False
+        if sample_of(self._batch) != self._sample:
+            add_note(error, CHANGED)
             return False
         let_go(error)
         return True
@@ -223,7 +229,7 @@ class _Case:
 
     def served(self) -> Any:
         """The answer to all rows."""
-        return self._policy._batches.joined(self._answers, len(self._costs))
+        return self._policy._batches.joined(self._answers, len(self._costs), self._batch)
 
 
 def let_go(error: BaseException) -> None:

@@ -18,7 +18,8 @@ from ..kinds import Kind, kind_of
 from ..machines.bisection import Bisection, Part
 from ..machines.quarantine import Quarantine
 from ._arguments import Arguments, put_at, value_at
-from ._batch import NoBatch, Rows, batch_place, batches, optional, refuse_streams, row_of
+from ._batch import CHANGED, batch_place, batches, optional, refuse_streams, sample_of
+from ._joining import NoBatch, Rows, answers_by_row, own, row_of
 
 T = TypeVar("T")
 
@@ -176,6 +177,7 @@ class _Case:
         self._where = where
         self._batch = batch
         self._count = count
+        self._sample = sample_of(batch)
         self._answers: list[tuple[Part, Any]] = []
         self._errors: dict[int, Exception] = {}
         self._first: Exception | None = None
@@ -197,7 +199,7 @@ class _Case:
     def keep(self, part: Part, answer: Any) -> None:
         """The rows of *part* have been answered."""
         assert self._plan is not None
-        found = self._policy._batches.count(answer)
+        found = self._policy._batches.rows_in(answer, len(part))
         if found != len(part):
             raise InvalidOutput(
                 f"the answer of {self._policy.name!r} has {found} rows for {len(part)}: nobody can say "
@@ -205,7 +207,7 @@ class _Case:
                 "whose; return one item a row",
                 rule="rows",
             )
-        self._answers.append((part, answer))
+        self._answers.append((part, answer if len(part) == self._count else own(answer)))
         self._plan.passed()
 
     def goes_on(self, part: Part, error: Exception) -> bool:
@@ -214,6 +216,9 @@ class _Case:
         assert plan is not None
         kind = kind_of(error)
         if kind not in policy._kinds or isinstance(error, NoBatch):
+            return False
+        if sample_of(self._batch) != self._sample:
+            add_note(error, CHANGED)
             return False
         self._first = self._first or error
         named = self._named(part, error)
@@ -283,7 +288,7 @@ class _Case:
             assert self._first is not None
             self._errors[row] = self._first
         if not self._errors and policy._on_bad != "results":
-            return policy._batches.joined(self._answers, self._count)
+            return policy._batches.joined(self._answers, self._count, self._batch)
         if self._errors:
             calls = 0 if plan is None else plan.calls
             policy.emit(RowsIsolated, self._call.now(), rows=self._count, bad=len(self._errors), calls=calls)
@@ -302,7 +307,7 @@ class _Case:
         ) from self._errors[bad[0]]
 
     def _results(self) -> tuple[RowResult, ...]:
-        values = {row: row_of(answer, at) for part, answer in self._answers for at, row in enumerate(part)}
+        values = answers_by_row(self._answers)
         return tuple(
             RowResult(False, None, self._errors[row], str(kind_of(self._errors[row])))
             if row in self._errors
@@ -315,7 +320,7 @@ class _Case:
         call.degraded = True
         if call.record is not None:
             call.record.degraded = True
-        return policy._batches.filled(self._answers, sorted(self._errors), policy._fill, self._count)
+        return policy._batches.joined(self._answers, self._count, self._batch, policy._fill)
 
     def end(self) -> None:
         """Nothing is kept: errors hold the frames that hold this."""

@@ -8,7 +8,6 @@ import pickle
 import random
 import subprocess
 import sys
-import types
 import weakref
 
 import numpy as np
@@ -29,7 +28,8 @@ from resilient_ml import (
     events,
 )
 from resilient_ml.contracts import Finite
-from resilient_ml.policies._batch import NoBatch, count_rows, join_answers, take_rows
+from resilient_ml.policies._batch import sample_of, take_rows
+from resilient_ml.policies._joining import NoBatch, count_rows
 
 NAN = math.nan
 
@@ -572,13 +572,11 @@ def test_real_models_with_bad_rows_answer_for_the_others():
             assert "Input X contains" in str(result.error)
 
 
-# -- batches -----------------------------------------------------------------------------------------------
+# -- batches: what is answered for parts is told apart in tests/policies/test_joining.py --------------------
 
 
 class Frame:
     """As of pandas: rows by ``iloc``."""
-
-    __module__ = "pandas.core"
 
     def __init__(self, rows):
         self.rows = list(rows)
@@ -599,36 +597,94 @@ class _Located:
         )
 
 
-def test_frames_and_tensors_are_taken_and_joined_by_their_own_packages(monkeypatch):
+def test_frames_are_taken_by_number():
     assert take_rows(Frame("abc"), [2, 0]).rows == ["c", "a"]
-    assert count_rows(Frame("abc")) == 3
-    pandas = types.SimpleNamespace(concat=lambda frames: Frame([row for one in frames for row in one.rows]))
-    monkeypatch.setitem(sys.modules, "pandas", pandas)
-    assert join_answers([((1, 2), Frame("bc")), ((0,), Frame("a"))], 3).rows == ["a", "b", "c"]
-
-    torch = type(
-        "Torch", (), {"__module__": "torch", "__init__": lambda self, rows: setattr(self, "rows", rows)}
-    )
-    torch.__getitem__ = lambda self, order: [self.rows[place] for place in order]
-    monkeypatch.setitem(
-        sys.modules,
-        "torch",
-        types.SimpleNamespace(cat=lambda parts: torch([row for one in parts for row in one.rows])),
-    )
-    assert join_answers([((1,), torch("b")), ((0,), torch("a"))], 2) == ["a", "b"]
     results = RowIsolation(on_bad="results", quarantine=0)(lambda frame: list(check(frame.rows)))(
         Frame([1, -1, 2])
     )
     assert [result.ok for result in results] == [True, False, True]
 
 
-def test_answers_that_do_not_fit_together_are_refused():
-    with pytest.raises(NoBatch, match="of several types; pass join="):
-        join_answers([((0,), [1]), ((1,), (2,))], 2)
-    with pytest.raises(NoBatch, match="different keys; pass join="):
-        join_answers([((0,), {"a": [1]}), ((1,), {"b": [2]})], 2)
-    with pytest.raises(NoBatch, match="answers of type str cannot be put together"):
-        join_answers([((0,), "a"), ((1,), "b")], 2)
+@pytest.mark.parametrize(
+    ("make", "error"), [(OomSplit, MemoryError), (RowIsolation, ValueError)], ids=["oom", "rows"]
+)
+@pytest.mark.parametrize("kind", ["array", "columns", "list"])
+def test_a_batch_that_the_model_has_changed_is_not_tried_again(make, error, kind):
+    rows = np.arange(1.0, 5.0)
+    batch, calls = {"array": rows, "columns": {"x": rows}, "list": [rows, rows + 1]}[kind], []
+
+    def model(given):
+        calls.append(len(given))
+        held = rows if kind == "list" else given["x"] if kind == "columns" else given
+        held *= 2
+        raise error
+
+    with pytest.raises(error) as caught:
+        make()(model)(batch)
+    assert caught.value.__notes__ == [
+        "the model has changed its batch in place, so no part of it can be tried: let it work on a copy"
+    ]
+    assert len(calls) == 1
+
+
+def test_a_change_of_a_tensor_is_told_by_its_own_count():
+    class Tensor:
+        shape = (4,)
+        _version = 0
+
+    tensor = Tensor()
+    before = sample_of(tensor)
+    tensor._version = 1
+    assert sample_of(tensor) != before
+
+    class Uncounted:
+        @property
+        def _version(self):
+            raise RuntimeError("Inference tensors do not track version counter.")
+
+    assert sample_of(Uncounted()) is None
+    assert sample_of(["a"]) is sample_of([]) is sample_of(5) is None
+
+
+def test_an_answer_in_a_buffer_that_is_used_again_is_kept():
+    buffer = np.empty(8)
+
+    def model(rows):
+        return np.multiply(rows, 10, out=buffer[: len(rows)])
+
+    assert OomSplit(ceiling=2)(model)(np.arange(5.0)).tolist() == [0, 10, 20, 30, 40]
+    results = RowIsolation(on_bad="results")(lambda rows: model(check(rows)))(np.array([1.0, -1.0, 3.0, 4.0]))
+    assert [result.value for result in results] == [10, None, 30, 40]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8])
+def test_several_outputs_are_never_mistaken_for_rows(count):
+    def model(rows):
+        check(rows)
+        return rows * 10, rows * 100
+
+    rows = np.arange(1.0, count + 1)
+    for ceiling in range(1, count + 1):
+        try:
+            tens, hundreds = OomSplit(ceiling=ceiling)(model)(rows)
+        except NoBatch as error:
+            assert ceiling == 2
+            assert "2 columns of as many rows" in str(error)  # noqa: PT017
+        else:
+            assert tens.tolist() == (rows * 10).tolist()
+            assert hundreds.tolist() == (rows * 100).tolist()
+    for bad in range(count):
+        rows = np.arange(1.0, count + 1)
+        rows[bad] = -1.0
+        try:
+            results = RowIsolation(on_bad="results", quarantine=0)(model)(rows)
+        except NoBatch:
+            assert (count, bad) in {(3, 2), (5, 2)}  # where parts of two rows alone have passed
+        except ValueError:
+            assert count == 1
+        else:
+            for row, result in zip(rows, results, strict=True):
+                assert result.value == (None if row < 0 else (row * 10, row * 100))
 
 
 def test_tuples_and_frames_are_remembered_by_their_rows():
