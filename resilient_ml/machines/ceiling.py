@@ -42,6 +42,15 @@ class CeilingMachine:
         self.fits: float = 0.0
         self.fails: float = math.inf
 
+    @property
+    def known(self) -> tuple[float, float]:
+        """The ceiling, and the smallest cost known to fail."""
+        return self.ceiling, self.fails
+
+    def forgive(self, known: tuple[float, float]) -> None:
+        """It was a single row that failed, however few came with it: what was *known* before holds."""
+        self.ceiling, self.fails = known
+
     def failed(self, now: float, cost: float) -> None:
         """A batch of *cost* did not fit."""
         self.fails = min(self.fails, cost)

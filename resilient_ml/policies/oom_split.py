@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 from .. import _checks
 from .._call import Call, Proceed
+from .._classifier import read
 from .._colour import Target
 from .._notes import add_note
 from .._policy import Policy
@@ -35,8 +37,9 @@ class OomSplit(Policy):
     beforehand, so that none is above the *ceiling* found; it grows again once batches that it held back have
     fitted for a while.
 
-    A single row that does not fit raises its own error. Errors of a device that is lost for good are never
-    tried again. Put it inside of a :class:`Bulkhead` whose seats are what the device can do at once.
+    A single row that does not fit raises its own error, and leaves the ceiling as it was: a RowIsolation with
+    ``on=["oom"]`` outside tells it from the others. Errors of a device that is lost for good are never tried
+    again. Put it inside of a :class:`Bulkhead` whose seats are what the device can do at once.
 
     Args:
         rows: Which argument holds the batch, by name or position; as for :class:`RowIsolation`.
@@ -130,6 +133,7 @@ class OomSplit(Policy):
             return cast(T, case.served())
         finally:
             call.args, call.kwargs = args, kwargs
+            case.end()
 
     def _begin(self, call: Call) -> _Case | None:
         where = self._arguments.find(call, self._place)
@@ -174,6 +178,9 @@ class _Case:
         self._left = deque(policy._machine.parts(costs))
         self._held_back = len(self._left) > 1
         self._answers: list[tuple[Rows, Any]] = []
+        # What the caller is handling now becomes the context of each error, and is the caller's to look at.
+        self._outside = sys.exc_info()[1]
+        self._before: tuple[float, float] | None = None
 
     def next(self) -> range | None:
         """The rows to send now."""
@@ -207,13 +214,18 @@ class _Case:
         """Whether *error* says that fewer rows may fit; what it holds is let go of."""
         if kind_of(error) is not Kind.OOM or _is_sticky(error):
             return False
-        self._policy._machine.failed(self._call.now(), self._price(part))
+        machine, now = self._policy._machine, self._call.now()
         if len(part) == 1:
+            if self._before is not None:  # one row of many was to blame: that says nothing of the others
+                machine.forgive(self._before)
             return False
         if sample_of(self._batch) != self._sample:
             add_note(error, CHANGED)
             return False
-        let_go(error)
+        if self._before is None:
+            self._before = machine.known
+        machine.failed(now, self._price(part))
+        let_go(error, but=self._outside)
         return True
 
     def split(self, part: range) -> None:
@@ -231,10 +243,18 @@ class _Case:
         """The answer to all rows."""
         return self._policy._batches.joined(self._answers, len(self._costs), self._batch)
 
+    def end(self) -> None:
+        """Nothing is kept: errors hold the frames that hold this."""
+        self._answers = []
+        self._batch = self._outside = None
 
-def let_go(error: BaseException) -> None:
-    """Clear the variables of all frames that *error* and its causes went through; those that run are left."""
-    seen: set[int] = set()
+
+def let_go(error: BaseException, but: BaseException | None = None) -> None:
+    """Clear the variables of all frames that *error* and its causes went through; those that run are left.
+
+    The chain is followed up to *but*, which somebody else still looks at.
+    """
+    seen: set[int] = {id(but)}
     todo: list[BaseException | None] = [error]
     while todo:
         one = todo.pop()
@@ -245,9 +265,13 @@ def let_go(error: BaseException) -> None:
             traceback.clear_frames(one.__traceback__)
             one.__traceback__ = None
         todo += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            todo += one.exceptions
 
 
 def _is_sticky(error: Exception) -> bool:
     """Whether the device is lost until its process ends."""
-    text = f"{type(error).__name__} {error}"[:400].lower()
+    said = read(error, "args")
+    first = said[0] if type(said) is tuple and said and type(said[0]) is str else ""
+    text = f"{type(error).__name__} {first[:400]}".lower()
     return any(part in text for part in _STICKY)

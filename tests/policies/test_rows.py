@@ -173,6 +173,39 @@ def test_a_model_that_is_down_raises_as_it_would_have():
     assert caught.value.__notes__ == ["5 parts of the batch have failed alike: no row is to blame"]
 
 
+def test_a_dead_model_is_known_by_its_words_whatever_it_counts_in_them():
+    calls = []
+
+    def model(rows):
+        calls.append(rows)
+        raise RuntimeError(f"session <S at {0x7F3A + len(calls) * 4096:#x}> req_{len(calls)}b closed")
+
+    with pytest.raises(RuntimeError):
+        RowIsolation()(model)(list(range(64)))
+    assert len(calls) == 5
+
+
+@pytest.mark.parametrize("args", [(), (7,), (b"x",)])
+def test_an_error_without_words_of_its_own_is_known_by_its_class(args):
+    class Mute(RuntimeError):
+        def __str__(self):
+            raise KeyError("no text")
+
+        @property
+        def rows(self):
+            raise KeyError("no rows")
+
+    calls = []
+
+    def model(rows):
+        calls.append(rows)
+        raise Mute(*args)
+
+    with pytest.raises(Mute):
+        RowIsolation()(model)([1, 2, 3, 4])
+    assert len(calls) == 5
+
+
 def test_poison_that_looks_like_a_dead_model_is_told_apart():
     def model(rows):
         if 2 in rows or 6 in rows:
@@ -190,6 +223,43 @@ def test_a_single_row_raises_its_own_error_and_is_remembered():
     with pytest.raises(ValueError, match="math domain error"):
         safe([-1.0])
     assert isolation.quarantined == 1
+
+
+def test_a_single_row_is_filled_or_told_of_where_that_is_asked_for():
+    assert RowIsolation(on_bad="fill", fill=0.0)(Roots())([-1.0]) == [0.0]
+    (result,) = RowIsolation(on_bad="results")(Roots())([-1.0])
+    assert (result.ok, result.kind, str(result.error)) == (False, "bad_input", "math domain error")
+
+
+def test_a_single_row_that_nothing_blames_raises_as_it_would_have():
+    def model(rows):
+        raise RuntimeError("lost")
+
+    for on_bad in ("raise", "fill", "results"):
+        isolation = RowIsolation(on_bad=on_bad)
+        with pytest.raises(RuntimeError, match="lost"):
+            isolation(model)([1])
+        assert isolation.quarantined == 0
+
+
+def test_quarantine_ends_by_itself(plain_world):
+    isolation = RowIsolation(on_bad="results", quarantine_seconds=10)
+    safe = isolation(Roots())
+    safe([1.0, -1.0])
+    plain_world.clock.sleep(9.5)
+    assert isolation.quarantined == 1
+    plain_world.clock.sleep(1)
+    assert isolation.quarantined == 0
+    assert isolation.forgettable()
+    assert type(safe([1.0, -1.0])[1].error) is ValueError
+
+
+def test_a_row_that_one_model_cannot_bear_is_sent_to_another():
+    isolation = RowIsolation(on_bad="results")
+    roots, sizes = isolation(Roots()), isolation(lambda rows: [abs(row) for row in rows])
+    roots([1.0, -1.0])
+    assert [result.value for result in sizes([1.0, -1.0])] == [1.0, 1.0]
+    assert type(roots([1.0, -1.0])[1].error) is RowQuarantined
 
 
 def test_bad_rows_are_refused_by_their_content_for_a_while():
@@ -255,6 +325,18 @@ def test_rows_may_be_read_out_of_an_error():
 
     results = RowIsolation(on_bad="results", rows_of_error=read)(model)([1, -1, 2, -2])
     assert [result.ok for result in results] == [True, False, True, False]
+    calls = []
+
+    def by_array(rows):
+        calls.append(rows)
+        found = np.flatnonzero(np.array(rows) < 0)
+        if len(found):
+            raise type("Named", (ValueError,), {"rows": found})
+        return rows
+
+    results = RowIsolation(on_bad="results")(by_array)([1, -1, 2, -2])
+    assert [result.ok for result in results] == [True, False, True, False]
+    assert len(calls) == 2
     results = RowIsolation(on_bad="results", rows_of_error=lambda error: None)(model)([1, -1, 2])
     assert [result.ok for result in results] == [True, False, True]
     results = RowIsolation(on_bad="results", rows_of_error=lambda error: [99, "x"])(model)([1, -1, 2])
@@ -448,6 +530,78 @@ def test_a_row_that_does_not_fit_by_itself_raises_its_own_error():
     model = Memory(5, cost=lambda row: row)
     with pytest.raises(MemoryError):
         OomSplit(cost=float)(model)([1, 9, 1])
+
+
+def test_one_row_that_never_fits_leaves_the_ceiling_as_it_was():
+    model = Memory(100, cost=lambda row: row)
+    split = OomSplit()
+    safe = split(model)
+    assert safe([1] * 64) == [2] * 64
+    with pytest.raises(MemoryError):
+        safe([1] * 63 + [500])
+    assert split.ceiling == math.inf
+    assert split.forgettable()
+    assert safe([2] * 80) == [4] * 80
+    assert split.ceiling == 40.0
+    with pytest.raises(MemoryError):
+        safe([500])
+    with pytest.raises(MemoryError):
+        safe([1] * 30 + [500])
+    assert split.ceiling == 40.0
+
+
+def test_a_row_that_never_fits_is_told_from_the_others():
+    model = Memory(100, cost=lambda row: row)
+    split = OomSplit()
+    guard = Pipeline(RowIsolation(on_bad="results", on=["oom"]), split)
+    results = guard.call(model, [1] * 20 + [500] + [1] * 20)
+    assert [row for row, result in enumerate(results) if not result.ok] == [20]
+    assert results[20].kind == "oom"
+    assert split.ceiling == math.inf
+
+
+def test_what_the_caller_is_handling_keeps_its_trace():
+    def model(rows):
+        if len(rows) > 1:
+            raise MemoryError
+        return rows
+
+    def caller():
+        try:
+            raise KeyError("the caller's own")
+        except KeyError as error:
+            return OomSplit()(model)([1, 2]), error
+
+    answer, error = caller()
+    assert answer == [1, 2]
+    assert error.__traceback__ is not None
+    assert error.__traceback__.tb_frame.f_code.co_name == "caller"
+
+
+def test_a_group_of_failures_lets_go_too():
+    alive = []
+
+    class Block:
+        pass
+
+    def deep():
+        block = Block()
+        alive.append(weakref.ref(block))
+        raise MemoryError
+
+    kept = []
+
+    def model(rows):
+        assert all(one() is None for one in alive)
+        if len(rows) == 1:
+            return rows
+        try:
+            deep()
+        except MemoryError as error:
+            kept.append(error)
+        raise ExceptionGroup("replicas", kept)
+
+    assert OomSplit()(model)([1, 2]) == [1, 2]
 
 
 def test_before_the_halves_are_sent_the_failed_attempt_lets_go():
