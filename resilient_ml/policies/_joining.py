@@ -8,6 +8,7 @@ refused, since a guess could hand one row the answer of another.
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -140,16 +141,13 @@ def has_outputs(parts: Parts) -> bool:
 
 def _join_rows(parts: Parts, count: int, fill: Any, batch: Any) -> Any:
     """Answers that have their rows as items or along the first axis."""
+    parts = sorted(parts, key=lambda part: part[0][0])
     first = parts[0][1]
     answers = [answer for _, answer in parts]
-    numbers = [row for rows, _ in parts for row in rows]
-    known = set(numbers)
-    missing = [row for row in range(count) if row not in known]
-    numbers += missing
-    order = sorted(range(count), key=numbers.__getitem__)
+    numbers, missing, order = _order(parts, count)
     if isinstance(first, list | tuple):
         flat = [one for answer in answers for one in answer] + [fill] * len(missing)
-        joined = [flat[place] for place in order]
+        joined = flat if order is None else [flat[place] for place in order]
         return joined if isinstance(first, list) else tuple(joined)
     package = _package(first)
     try:
@@ -157,17 +155,36 @@ def _join_rows(parts: Parts, count: int, fill: Any, batch: Any) -> Any:
             if missing:
                 answers.append(_filled_array(first, len(missing), fill))
             masked = isinstance(first, np.ma.MaskedArray)
-            return (np.ma.concatenate if masked else np.concatenate)(answers)[order]
+            whole = (np.ma.concatenate if masked else np.concatenate)(answers)
+            return whole if order is None else whole[order]
         if package == "torch":
             torch = sys.modules["torch"]
             if missing:
                 answers.append(_filled_tensor(torch, first, len(missing), fill))
-            return torch.cat(answers)[order]
+            whole = torch.cat(answers)
+            return whole if order is None else whole[order]
         if package == "pandas":
             return _join_frames(sys.modules["pandas"], parts, numbers, missing, order, fill, batch)
     except (ValueError, RuntimeError) as error:  # shapes that differ, such as texts padded part by part
         raise NoBatch("the answers to parts of the batch differ in shape; pass join=") from error
     raise NoBatch(f"answers of type {type(first).__name__} cannot be put together; pass join=")
+
+
+def _order(parts: Parts, count: int) -> tuple[Rows, Rows, list[int] | None]:
+    """The numbers of the rows, those in no part last; which these are; and the places of all in order.
+
+    The places are None where *parts*, sorted by their first row, have all rows in order: a million rows are
+    then put together without a list of them.
+    """
+    if sum(len(rows) for rows, _ in parts) == count and all(
+        one[-1] < two[0] for (one, _), (two, _) in itertools.pairwise(parts)
+    ):
+        return range(count), (), None
+    numbers = [row for rows, _ in parts for row in rows]
+    known = set(numbers)
+    missing = [row for row in range(count) if row not in known]
+    numbers += missing
+    return numbers, missing, sorted(range(count), key=numbers.__getitem__)
 
 
 def _filled_array(like: Any, count: int, fill: Any) -> Any:
@@ -200,20 +217,20 @@ def _filled_tensor(torch: Any, like: Any, count: int, fill: Any) -> Any:
 
 
 def _join_frames(
-    pandas: Any, parts: Parts, numbers: Rows, missing: Rows, order: Rows, fill: Any, batch: Any
+    pandas: Any, parts: Parts, numbers: Rows, missing: Rows, order: Rows | None, fill: Any, batch: Any
 ) -> Any:
-    """Frames and series: labelled from 0 where each part was, else as the rows were labelled."""
+    """Frames and series: labelled as the batch is, or from 0 where each part was, or as the rows were."""
     whole = pandas.concat([answer for _, answer in parts])
     known = numbers[: len(numbers) - len(missing)]
     labels = whole.index
-    if all(list(answer.index) == list(range(len(rows))) for rows, answer in parts):
-        labels = pandas.RangeIndex(len(numbers))
-    elif not missing:
-        labels = labels[order]
-    elif hasattr(batch, "iloc") and [batch.index[row] for row in known] == list(labels):
+    if hasattr(batch, "iloc") and [batch.index[row] for row in known] == list(labels):
         labels = batch.index
-    else:
+    elif all(list(answer.index) == list(range(len(rows))) for rows, answer in parts):
+        labels = pandas.RangeIndex(len(numbers))
+    elif missing:
         raise NoBatch("nobody can say which labels the filled rows have; pass join=")
+    elif order is not None:
+        labels = labels[order]
     whole.index = known
     whole = whole.reindex(range(len(numbers)), **({} if fill is None else {"fill_value": fill}))
     whole.index = labels

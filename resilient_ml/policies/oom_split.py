@@ -115,10 +115,10 @@ class OomSplit(Policy):
         args, kwargs = call.args, call.kwargs
         try:
             while (part := case.next()) is not None:
-                case.send(part)
                 failed = False
                 try:
-                    answer = await proceed(call)
+                    case.send(part)
+                    answer = case.own(part, await proceed(call))
                 except Exception as error:
                     call.args, call.kwargs = args, kwargs
                     if not case.splits(part, error):
@@ -175,7 +175,7 @@ class _Case:
         self._batch = batch
         self._costs = costs
         self._sample = sample_of(batch)
-        self._left = deque(policy._machine.parts(costs))
+        self._left = deque(policy._machine.parts(costs, range(len(costs))))
         self._held_back = len(self._left) > 1
         self._answers: list[tuple[Rows, Any]] = []
         # What the caller is handling now becomes the context of each error, and is the caller's to look at.
@@ -183,13 +183,23 @@ class _Case:
         self._before: tuple[float, float] | None = None
 
     def next(self) -> range | None:
-        """The rows to send now."""
-        return self._left.popleft() if self._left else None
+        """The rows to send now: no part is tried at a cost that has failed meanwhile."""
+        if not self._left:
+            return None
+        part, machine = self._left.popleft(), self._policy._machine
+        if len(part) > 1 and self._price(part) >= machine.fails:
+            part, *rest = machine.parts(self._costs, part)
+            self._left.extendleft(reversed(rest))
+        return part
 
     def send(self, part: range) -> None:
         """Put the rows of *part* into the call."""
         if len(part) < len(self._costs):
             put_at(self._call, self._where, self._policy._batches.part(self._batch, part))
+
+    def own(self, part: range, answer: Any) -> Any:
+        """The *answer* to a part in memory of its own; where there is none for it, the part did not fit."""
+        return answer if len(part) == len(self._costs) else own(answer)
 
     def _price(self, part: range) -> float:
         return math.fsum(self._costs[row] for row in part)
@@ -205,7 +215,7 @@ class _Case:
                 "return one item a row",
                 rule="rows",
             )
-        self._answers.append((part, answer if len(part) == len(self._costs) else own(answer)))
+        self._answers.append((part, answer))
         grown = policy._machine.passed(now, self._price(part), held_back=self._held_back and bool(self._left))
         if grown is not None:
             policy.emit(CeilingChanged, now, ceiling=grown)

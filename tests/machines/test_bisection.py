@@ -229,7 +229,7 @@ def test_it_grows_once_enough_fitted_and_time_has_passed():
 
 @given(st.lists(st.floats(0.1, 10), min_size=1, max_size=30), st.floats(0.5, 30))
 def test_parts_hold_all_rows_in_order_within_the_ceiling(costs, ceiling):
-    parts = CeilingMachine(clean=1, seconds=0, ceiling=ceiling).parts(costs)
+    parts = CeilingMachine(clean=1, seconds=0, ceiling=ceiling).parts(costs, range(len(costs)))
     assert [row for part in parts for row in part] == list(range(len(costs)))
     for part in parts:
         assert len(part) == 1 or sum(costs[row] for row in part) <= ceiling + 1e-9

@@ -263,6 +263,12 @@ def test_frames_keep_the_labels_of_their_rows(monkeypatch):
     assert (joined.rows, list(joined.index)) == (["a", "b", "c"], ["x", "y", "z"])
     filled = join_answers([((0, 2), Series("ac", "xz"))], 3, "?", batch)
     assert (filled.rows, list(filled.index)) == (["a", "?", "c"], ["x", "y", "z"])
+    scattered = join_answers([((0, 2), Series("ac", "xz")), ((1,), Series("b", "y"))], 3)
+    assert (scattered.rows, list(scattered.index)) == (["a", "b", "c"], ["x", "y", "z"])
+    twice = join_answers([((0,), Series("a", [0])), ((1,), Series("b", [0]))], 2, None, Series("..", [0, 0]))
+    assert (twice.rows, list(twice.index)) == (["a", "b"], [0, 0])
+    in_order = join_answers([((0,), Series("a", "x")), ((1,), Series("b", "y"))], 2)
+    assert (in_order.rows, list(in_order.index)) == (["a", "b"], ["x", "y"])
     # Labelled from 0, part by part: as they are, two rows would have one label.
     anew = join_answers([((1, 2), Series("bc", [0, 1])), ((0,), Series("a", [0]))], 3)
     assert (anew.rows, list(anew.index)) == (["a", "b", "c"], [0, 1, 2])
