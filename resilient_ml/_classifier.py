@@ -166,7 +166,10 @@ _OOM_TEXTS = (
     *("out of memory", "out_of_memory"),  # CUDA, HIP, MPS, XLA
     *("cublas_status_alloc_failed", "cudnn_status_alloc_failed", "defaultcpuallocator", "bfcarena"),
     *("failed to allocate memory", "unable to allocate", "resource_exhausted"),
+    *("bad_alloc", "bad_malloc", "bad allocation", "cannot allocate memory", "cl_mem_object", "cl_out_of_"),
 )
+# Packages whose own errors say it, after names of nodes and files; and how many letters of them to read.
+_SAY_SO = dict.fromkeys(("_catboost", "cupy_backends", "lightgbm", "numba", "onnxruntime", "xgboost"), 1000)
 _CRASH_TEXTS = ("device-side assert", "illegal memory access")
 _CONTEXT_TEXTS = ("maximum context length", "context window", "prompt is too long", "input is too long")
 
@@ -241,7 +244,7 @@ class _Verdict(NamedTuple):
     group: bool = False
     rpc: bool = False  # gRPC: code() is a method, documented to be safe
     triton: bool = False
-    device: bool = False  # frameworks that report memory and device failures in words
+    device: int = 0  # how many letters to read of frameworks that report memory and device failures in words
 
 
 _mro_of = type.__dict__["__mro__"].__get__  # a metaclass can shadow both names
@@ -272,13 +275,14 @@ def _judge(cls: type[BaseException]) -> _Verdict:
         return _Verdict(ours=True)
     names: tuple[str, ...] = tuple(map(_name_of, _mro_of(cls)))
     module = read(cls, "__module__")
+    package = module.partition(".")[0] if type(module) is str else ""
     return _Verdict(
         settled=next((_SETTLED[name] for name in names if name in _SETTLED), None),
         usual=next((_USUAL[name] for name in names if name in _USUAL), None),
         guess="bad_input" if issubclass(cls, ValueError | TypeError) else None,
         rpc="RpcError" in names,
         triton="InferenceServerException" in names,
-        device=issubclass(cls, RuntimeError) or (type(module) is str and module.startswith("onnxruntime")),
+        device=_SAY_SO.get(package, _TEXT_CHARS * issubclass(cls, RuntimeError)),
     )
 
 
@@ -298,7 +302,7 @@ def _of_link(error: BaseException, verdict: _Verdict) -> str | None:
     if kind is None and _is_int(number := read(error, "errno")):
         kind = _ERRNO.get(int.__index__(number))
     if kind is None and verdict.device:
-        kind = _of_device(_text(error))
+        kind = _of_device(_text(error, verdict.device))
     if kind is None:
         kind = verdict.usual
     if (kind or verdict.guess) == "bad_input" and any(text in _text(error) for text in _CONTEXT_TEXTS):
@@ -363,11 +367,11 @@ def _of_words(words: tuple[str, ...]) -> str | None:
     return None
 
 
-def _text(error: BaseException) -> str:
+def _text(error: BaseException, chars: int = _TEXT_CHARS) -> str:
     """Return the beginning of the first argument in lower case, if that is plain text."""
     args = read(error, "args")
     if type(args) is tuple and args and type(args[0]) is str:
-        return args[0][:_TEXT_CHARS].lower()
+        return args[0][:chars].lower()
     return ""
 
 

@@ -321,6 +321,11 @@ def test_triton_errors_are_known_by_the_status_they_keep():
         ("CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate", Kind.OOM),
         ("[enforce fail at alloc_cpu.cpp:83] DefaultCPUAllocator: can't allocate memory", Kind.OOM),
         ("RESOURCE_EXHAUSTED: Out of memory while trying to allocate", Kind.OOM),
+        ("MPS backend out of memory (MPS allocated: 8.00 GB, other allocations: 384 KB)", Kind.OOM),
+        ("std::bad_alloc", Kind.OOM),
+        ("Exception from src/inference/src/cpp/infer_request.cpp:223: bad allocation", Kind.OOM),
+        ("unable to mmap 4096 bytes from file <weights>: Cannot allocate memory (12)", Kind.OOM),
+        ("[GPU] clEnqueueMapBuffer, error code: -4 CL_MEM_OBJECT_ALLOCATION_FAILURE", Kind.OOM),
         ("CUDA error: device-side assert triggered", Kind.CRASH),
         ("CUDA error: an illegal memory access was encountered", Kind.CRASH),
         ("x" * 300 + "out of memory", Kind.UNKNOWN),
@@ -334,6 +339,33 @@ def test_onnxruntime_errors_are_read_too():
     fail = type("Fail", (Exception,), {"__module__": "onnxruntime.capi.onnxruntime_pybind11_state"})
     assert kind_of(fail("[ONNXRuntimeError] : 1 : FAIL : Failed to allocate memory for buffer")) is Kind.OOM
     assert kind_of(fail("[ONNXRuntimeError] : 1 : FAIL : node")) is Kind.SERVER
+
+
+@pytest.mark.parametrize(
+    ("module", "base", "text"),
+    [
+        ("xgboost.core", ValueError, "std::bad_alloc"),
+        ("xgboost.core", ValueError, "bad_malloc: Failed to allocate 400 bytes."),
+        (
+            "xgboost.core",
+            ValueError,
+            "[14:05:33] /src/common/device_helpers.cuh:431: cudaErrorMemoryAllocation: out of memory",
+        ),
+        ("lightgbm.basic", Exception, "[CUDA] out of memory /src/treelearner/cuda_tree.cu 31"),
+        ("_catboost", Exception, "std::bad_alloc"),
+        ("numba.cuda.cudadrv.driver", Exception, "[2] Call to cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY"),
+        (
+            "onnxruntime.capi.onnxruntime_pybind11_state",
+            Exception,
+            f"[ONNXRuntimeError] : 6 : Name:'/{'model/layers/' * 25}MatMul' Failed to allocate memory for it",
+        ),
+    ],
+)
+def test_errors_of_packages_own_classes_are_read_as_well(module, base, text):
+    made = type("TheirError", (base,), {"__module__": module})
+    assert kind_of(made(text)) is Kind.OOM
+    assert kind_of(made("feature names differ")) is kind_of(base("feature names differ"))
+    assert kind_of(type("OursError", (ValueError,), {"__module__": "shop"})(text)) is Kind.BAD_INPUT
 
 
 def test_an_error_that_only_quotes_the_words_is_not_oom():

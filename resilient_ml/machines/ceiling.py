@@ -42,6 +42,15 @@ class CeilingMachine:
         self.fits: float = 0.0
         self.fails: float = math.inf
 
+    @property
+    def known(self) -> tuple[float, float]:
+        """The ceiling, and the smallest cost known to fail."""
+        return self.ceiling, self.fails
+
+    def forgive(self, known: tuple[float, float]) -> None:
+        """It was a single row that failed, however few came with it: what was *known* before holds."""
+        self.ceiling, self.fails = known
+
     def failed(self, now: float, cost: float) -> None:
         """A batch of *cost* did not fit."""
         self.fails = min(self.fails, cost)
@@ -71,18 +80,18 @@ class CeilingMachine:
         self.fails = max(self.fails, self.ceiling)
         return self.ceiling
 
-    def parts(self, costs: Sequence[float]) -> list[range]:
-        """How to cut rows of *costs* into parts in order, none above the ceiling but single rows."""
-        if sum(costs) <= self.ceiling:
-            return [range(len(costs))]
+    def parts(self, costs: Sequence[float], rows: range) -> list[range]:
+        """How to cut *rows* of *costs* into parts in order, none above the ceiling but single rows."""
+        if math.fsum(costs[row] for row in rows) <= self.ceiling:
+            return [rows]
         found: list[range] = []
-        begin, total = 0, 0.0
-        for at, cost in enumerate(costs):
-            if at > begin and total + cost > self.ceiling:
-                found.append(range(begin, at))
-                begin, total = at, 0.0
-            total += cost
-        found.append(range(begin, len(costs)))
+        begin, total = rows.start, 0.0
+        for row in rows:
+            if row > begin and total + costs[row] > self.ceiling:
+                found.append(range(begin, row))
+                begin, total = row, 0.0
+            total += costs[row]
+        found.append(range(begin, rows.stop))
         return found
 
 

@@ -35,6 +35,18 @@ class Quarantine:
             except KeyError:  # another thread took the last
                 return
 
+    def trim(self, now: float) -> int:
+        """Let those go whose time is over at *now*; how many are left."""
+        while self._keys:
+            try:
+                key, until = next(iter(self._keys.items()))
+            except (StopIteration, RuntimeError):  # another thread is at it
+                break
+            if now < until:
+                break
+            self._keys.pop(key, None)
+        return len(self._keys)
+
     def holds(self, key: bytes, now: float) -> bool:
         """Whether *key* is refused at *now*."""
         until = self._keys.get(key)

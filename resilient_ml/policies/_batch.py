@@ -6,7 +6,6 @@ imported that the caller has not imported already.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +15,10 @@ import numpy as np
 from .. import _checks
 from .._colour import Target
 from .._policy import Policy
+from ._joining import NoBatch, Parts, Rows, count_rows, join_answers, rows_in
 
-Rows = Sequence[int]
-
-
-class NoBatch(TypeError):
-    """A value that has no rows, or answers that cannot be put together; the text has the remedy."""
+CHANGED = "the model has changed its batch in place, so no part of it can be tried: let it work on a copy"
+"""The note on an error after which the batch is no longer what was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,61 +52,27 @@ class Batches:
         """Some of the rows, in that order."""
         return take_rows(batch, rows) if self.take is None else self.take(batch, rows)
 
-    def joined(self, parts: Sequence[tuple[Rows, Any]], count: int) -> Any:
-        """One answer for *count* rows, of answers to parts of them.
+    def rows_in(self, answer: Any, expected: int) -> int:
+        """How many rows *answer* has: *expected*, where it can be read so.
+
+        Raises:
+            NoBatch: It has none.
+        """
+        if self.size is None and (found := rows_in(answer, expected)) is not None:
+            return found
+        return self.count(answer)
+
+    def joined(self, parts: Parts, count: int, batch: Any = None, fill: Any = None) -> Any:
+        """One answer for *count* rows of *batch*, of answers to parts; *fill* for the rows that none has.
 
         Raises:
             NoBatch: They do not fit together.
         """
-        return join_answers(parts, count) if self.join is None else self.join(parts, count)
-
-    def filled(self, parts: Sequence[tuple[Rows, Any]], bad: Rows, fill: Any, count: int) -> Any:
-        """The same, with *fill* for the *bad* rows; a list of it where all are bad."""
-        if not parts:
-            return [fill] * count
-        return self.joined(filled_answer(parts, bad, fill, parts[0][1]), count)
-
-
-def filled_answer(
-    parts: Sequence[tuple[Rows, Any]], bad: Sequence[int], fill: Any, like: Any
-) -> list[tuple[Rows, Any]]:
-    """*parts* and one more, that holds *fill* for the *bad* rows, of the kind that *like* is."""
-    if isinstance(like, Mapping):
-        made: Any = {
-            name: filled_answer([], bad, fill.get(name) if isinstance(fill, Mapping) else fill, column)[0][1]
-            for name, column in like.items()
-        }
-    elif isinstance(like, np.ndarray):
-        value = np.nan if fill is None and like.dtype.kind in "fc" else fill
-        kind = like.dtype if fits_type(value, like.dtype) else np.dtype(object)
-        made = np.empty((len(bad), *like.shape[1:]), kind)
-        made[...] = value
-    else:
-        made = [fill] * len(bad) if isinstance(like, list) else (fill,) * len(bad)
-    return [*parts, (list(bad), made)]
-
-
-def fits_type(value: Any, dtype: np.dtype[Any]) -> bool:
-    """Whether an array of *dtype* can hold *value* unchanged."""
-    try:
-        with np.errstate(all="ignore"):
-            held = np.asarray(value).astype(dtype)
-        return bool(np.array_equal(held, np.asarray(value), equal_nan=dtype.kind in "fc"))
-    except (TypeError, ValueError, OverflowError):
-        return False
-
-
-def count_rows(batch: Any) -> int | None:
-    """How many rows; None where *batch* has none."""
-    if isinstance(batch, str | bytes):
-        return None
-    if isinstance(batch, Mapping):
-        counts = {count_rows(column) for column in batch.values()}
-        return counts.pop() if len(counts) == 1 else None
-    shape = getattr(batch, "shape", None)
-    if shape is not None:
-        return int(shape[0]) if len(shape) else None
-    return len(batch) if isinstance(batch, list | tuple) else None
+        if self.join is None:
+            return join_answers(parts, count, fill, batch) if parts else [fill] * count
+        known = {row for rows, _ in parts for row in rows}
+        bad = [row for row in range(count) if row not in known]
+        return self.join([*parts, (bad, [fill] * len(bad))] if bad else parts, count)
 
 
 def take_rows(batch: Any, rows: Rows) -> Any:
@@ -125,41 +88,22 @@ def take_rows(batch: Any, rows: Rows) -> Any:
     return batch[list(rows)]
 
 
-def row_of(batch: Any, row: int) -> Any:
-    """One row, for a hash or a result."""
+def sample_of(batch: Any) -> Any:
+    """A little of what *batch* holds, by which a model is found out that changes its batch in place.
+
+    Of an array, elements from all over it; of a tensor, the count of its changes that torch keeps; of a list,
+    that of its first row. Costs about a microsecond; None where there is none to take.
+    """
+    if isinstance(batch, np.ndarray):
+        return batch.flat[:: max(1, batch.size // 32)].tobytes()
     if isinstance(batch, Mapping):
-        return {name: row_of(column, row) for name, column in batch.items()}
-    if hasattr(batch, "iloc"):
-        return batch.iloc[row]
-    return batch[row]
-
-
-def join_answers(parts: Sequence[tuple[Rows, Any]], count: int) -> Any:
-    """Answers to parts, as one in the order of the rows, of the kind that they are."""
-    if len(parts) == 1 and len(parts[0][0]) == count:  # parts are in order
-        return parts[0][1]
-    first = parts[0][1]
-    if not all(type(answer) is type(first) for _, answer in parts):
-        raise NoBatch("the answers to parts of the batch are of several types; pass join=")
-    if isinstance(first, Mapping):
-        if not all(answer.keys() == first.keys() for _, answer in parts):
-            raise NoBatch("the answers to parts of the batch have different keys; pass join=")
-        return {name: join_answers([(rows, answer[name]) for rows, answer in parts], count) for name in first}
-    numbers = [row for rows, _ in parts for row in rows]
-    order = sorted(range(len(numbers)), key=numbers.__getitem__)
-    if isinstance(first, list | tuple):
-        flat = [one for _, answer in parts for one in answer]
-        joined = [flat[place] for place in order]
-        return joined if isinstance(first, list) else tuple(joined)
-    if isinstance(first, np.ndarray):
-        return np.concatenate([answer for _, answer in parts])[order]
-    module = type(first).__module__.partition(".")[0]
-    answers = [answer for _, answer in parts]
-    if module == "torch":
-        return sys.modules["torch"].cat(answers)[order]
-    if module == "pandas":
-        return sys.modules["pandas"].concat(answers).iloc[order]
-    raise NoBatch(f"answers of type {type(first).__name__} cannot be put together; pass join=")
+        return [sample_of(column) for column in batch.values()]
+    if isinstance(batch, list | tuple):
+        return (len(batch), sample_of(batch[0])) if len(batch) and not isinstance(batch[0], str) else None
+    try:
+        return getattr(batch, "_version", None)
+    except RuntimeError:  # tensors of torch.inference_mode count nothing
+        return None
 
 
 def batch_place(given: Any) -> str | int:

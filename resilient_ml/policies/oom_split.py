@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -10,14 +11,17 @@ from typing import Any, TypeVar, cast
 
 from .. import _checks
 from .._call import Call, Proceed
+from .._classifier import read
 from .._colour import Target
+from .._notes import add_note
 from .._policy import Policy
 from ..errors import InvalidOutput
 from ..events import BatchSplit, CeilingChanged
 from ..kinds import Kind, kind_of
 from ..machines.ceiling import CeilingMachine, halves
 from ._arguments import Arguments, Where, put_at, value_at
-from ._batch import Rows, batch_place, batches, optional, refuse_streams, row_of
+from ._batch import CHANGED, batch_place, batches, optional, refuse_streams, sample_of
+from ._joining import Rows, own, row_of
 
 T = TypeVar("T")
 
@@ -33,8 +37,9 @@ class OomSplit(Policy):
     beforehand, so that none is above the *ceiling* found; it grows again once batches that it held back have
     fitted for a while.
 
-    A single row that does not fit raises its own error. Errors of a device that is lost for good are never
-    tried again. Put it inside of a :class:`Bulkhead` whose seats are what the device can do at once.
+    A single row that does not fit raises its own error, and leaves the ceiling as it was: a RowIsolation with
+    ``on=["oom"]`` outside tells it from the others. Errors of a device that is lost for good are never tried
+    again. Put it inside of a :class:`Bulkhead` whose seats are what the device can do at once.
 
     Args:
         rows: Which argument holds the batch, by name or position; as for :class:`RowIsolation`.
@@ -110,10 +115,10 @@ class OomSplit(Policy):
         args, kwargs = call.args, call.kwargs
         try:
             while (part := case.next()) is not None:
-                case.send(part)
                 failed = False
                 try:
-                    answer = await proceed(call)
+                    case.send(part)
+                    answer = case.own(part, await proceed(call))
                 except Exception as error:
                     call.args, call.kwargs = args, kwargs
                     if not case.splits(part, error):
@@ -127,14 +132,14 @@ class OomSplit(Policy):
             return cast(T, case.served())
         finally:
             call.args, call.kwargs = args, kwargs
+            case.end()
 
     def _begin(self, call: Call) -> _Case | None:
         where = self._arguments.find(call, self._place)
         if where is None:
             raise TypeError(
                 f"{self.name!r} was called without the argument {self._place!r} that holds the batch; "
-                f"pass it, or "
-                "name another with rows="
+                "pass it, or name another with rows="
             )
         batch = value_at(call, where)
         count = self._batches.count(batch)
@@ -167,17 +172,31 @@ class _Case:
         self._where = where
         self._batch = batch
         self._costs = costs
-        self._left = deque(policy._machine.parts(costs))
+        self._sample = sample_of(batch)
+        self._left = deque(policy._machine.parts(costs, range(len(costs))))
         self._answers: list[tuple[Rows, Any]] = []
+        # What the caller is handling now becomes the context of each error, and is the caller's to look at.
+        self._outside = sys.exc_info()[1]
+        self._before: tuple[float, float] | None = None
 
     def next(self) -> range | None:
-        """The rows to send now."""
-        return self._left.popleft() if self._left else None
+        """The rows to send now: no part is tried at a cost that has failed meanwhile."""
+        if not self._left:
+            return None
+        part, machine = self._left.popleft(), self._policy._machine
+        if len(part) > 1 and self._price(part) >= machine.fails:
+            part, *rest = machine.parts(self._costs, part)
+            self._left.extendleft(reversed(rest))
+        return part
 
     def send(self, part: range) -> None:
         """Put the rows of *part* into the call."""
         if len(part) < len(self._costs):
             put_at(self._call, self._where, self._policy._batches.part(self._batch, part))
+
+    def own(self, part: range, answer: Any) -> Any:
+        """The *answer* to a part in memory of its own; where there is none for it, the part did not fit."""
+        return answer if len(part) == len(self._costs) else own(answer)
 
     def _price(self, part: range) -> float:
         return math.fsum(self._costs[row] for row in part)
@@ -185,12 +204,11 @@ class _Case:
     def keep(self, part: range, answer: Any) -> None:
         """The rows of *part* have been answered."""
         policy, now = self._policy, self._call.now()
-        found = policy._batches.count(answer)
+        found = policy._batches.rows_in(answer, len(part))
         if found != len(part):
             raise InvalidOutput(
                 f"the answer of {policy.name!r} has {found} rows for {len(part)}: nobody can say whose is "
-                f"whose; "
-                "return one item a row",
+                "whose; return one item a row",
                 rule="rows",
             )
         self._answers.append((part, answer))
@@ -202,10 +220,18 @@ class _Case:
         """Whether *error* says that fewer rows may fit; what it holds is let go of."""
         if kind_of(error) is not Kind.OOM or _is_sticky(error):
             return False
-        self._policy._machine.failed(self._call.now(), self._price(part))
+        machine, now = self._policy._machine, self._call.now()
         if len(part) == 1:
+            if self._before is not None:  # one row of many was to blame: that says nothing of the others
+                machine.forgive(self._before)
             return False
-        let_go(error)
+        if sample_of(self._batch) != self._sample:
+            add_note(error, CHANGED)
+            return False
+        if self._before is None:
+            self._before = machine.known
+        machine.failed(now, self._price(part))
+        let_go(error, but=self._outside)
         return True
 
     def split(self, part: range) -> None:
@@ -220,12 +246,20 @@ class _Case:
 
     def served(self) -> Any:
         """The answer to all rows."""
-        return self._policy._batches.joined(self._answers, len(self._costs))
+        return self._policy._batches.joined(self._answers, len(self._costs), self._batch)
+
+    def end(self) -> None:
+        """Nothing is kept: errors hold the frames that hold this."""
+        self._answers = []
+        self._batch = self._outside = None
 
 
-def let_go(error: BaseException) -> None:
-    """Clear the variables of all frames that *error* and its causes went through; those that run are left."""
-    seen: set[int] = set()
+def let_go(error: BaseException, but: BaseException | None = None) -> None:
+    """Clear the variables of all frames that *error* and its causes went through; those that run are left.
+
+    The chain is followed up to *but*, which somebody else still looks at.
+    """
+    seen: set[int] = {id(but)}
     todo: list[BaseException | None] = [error]
     while todo:
         one = todo.pop()
@@ -236,9 +270,13 @@ def let_go(error: BaseException) -> None:
             traceback.clear_frames(one.__traceback__)
             one.__traceback__ = None
         todo += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            todo += one.exceptions
 
 
 def _is_sticky(error: Exception) -> bool:
     """Whether the device is lost until its process ends."""
-    text = f"{type(error).__name__} {error}"[:400].lower()
+    said = read(error, "args")
+    first = said[0] if type(said) is tuple and said and type(said[0]) is str else ""
+    text = f"{type(error).__name__} {first[:400]}".lower()
     return any(part in text for part in _STICKY)

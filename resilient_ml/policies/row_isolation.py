@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar, cast, get_args
 
+import numpy as np
+
 from .. import _checks
 from .._call import Call, Proceed
+from .._classifier import read
 from .._colour import Target
 from .._content import content_key
 from .._notes import add_note
 from .._policy import Policy
+from .._scopes import Scopes
 from ..errors import BadRows, InvalidOutput, RowQuarantined, RowResult
 from ..events import RowsIsolated
 from ..kinds import Kind, kind_of
 from ..machines.bisection import Bisection, Part
 from ..machines.quarantine import Quarantine
 from ._arguments import Arguments, put_at, value_at
-from ._batch import NoBatch, Rows, batch_place, batches, optional, refuse_streams, row_of
+from ._batch import CHANGED, batch_place, batches, optional, refuse_streams, sample_of
+from ._joining import NoBatch, Rows, answers_by_row, own, row_of
 
 T = TypeVar("T")
 
@@ -28,7 +32,6 @@ _KINDS = frozenset(
     {Kind.BAD_INPUT, Kind.UNKNOWN, Kind.INVALID_OUTPUT, Kind.CONTEXT_TOO_LONG, Kind.CONTENT_POLICY}
 )
 _BLAMES_INPUT = frozenset({Kind.BAD_INPUT, Kind.CONTEXT_TOO_LONG, Kind.CONTENT_POLICY})
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?|0x[0-9a-f]+")
 
 
 class RowIsolation(Policy):
@@ -40,15 +43,16 @@ class RowIsolation(Policy):
     told apart by single rows that fail alike, and raises as it would have.
 
     Rows that failed are remembered by their content: they are refused before the model is called, for
-    *quarantine_seconds*. Put a Retry inside, so that a blip is not taken for a bad row; errors that no row
-    can be to blame for, a lost connection say, pass through at once.
+    *quarantine_seconds*, for each guarded function apart. Put a Retry inside, so that a blip is not taken for
+    a bad row; errors that no row can be to blame for, a lost connection say, pass through at once. The model
+    must leave its batch as it is: where it works on it in place and fails, that error is raised.
 
     Args:
         rows: Which argument holds the batch, by name or position: an array (its first axis), a list, a
             tuple, a dict of columns, a tensor, a frame. The answer has one item a row, of any of these kinds.
         on_bad: What the caller gets where rows are bad. ``"raise"``: :class:`BadRows`, which has all results.
             ``"fill"``: the answer, with *fill* for bad rows, labelled as degraded. ``"results"``: a tuple of
-            :class:`RowResult`, always.
+            :class:`RowResult`, always. A batch of one row raises its own error with ``"raise"``.
         fill: What stands for the answer to a bad row.
         on: The kinds of failure that a row may be to blame for. By default ``bad_input``, ``unknown``,
             ``invalid_output``, ``context_too_long`` and ``content_policy``.
@@ -107,6 +111,7 @@ class RowIsolation(Policy):
         self._quarantine = Quarantine(kept, seconds) if kept else None
         self._batches = batches(size, take, join)
         self._arguments = Arguments()
+        self._scopes = Scopes()
 
     def check(self, target: Target) -> None:
         """Refuse streams, which have no rows, and a batch that the function does not take."""
@@ -140,8 +145,7 @@ class RowIsolation(Policy):
         if where is None:
             raise TypeError(
                 f"{self.name!r} was called without the argument {self._place!r} that holds the batch; "
-                f"pass it, or "
-                "name another with rows="
+                "pass it, or name another with rows="
             )
         batch = value_at(call, where)
         count = self._batches.count(batch)
@@ -155,7 +159,7 @@ class RowIsolation(Policy):
     @property
     def quarantined(self) -> int:
         """How many rows are refused without a call."""
-        return 0 if self._quarantine is None else len(self._quarantine)
+        return 0 if self._quarantine is None else self._quarantine.trim(self.clock())
 
     def forgettable(self) -> bool:
         """One that holds nothing in quarantine is as good as new."""
@@ -175,6 +179,7 @@ class _Case:
         self._where = where
         self._batch = batch
         self._count = count
+        self._sample = sample_of(batch)
         self._answers: list[tuple[Part, Any]] = []
         self._errors: dict[int, Exception] = {}
         self._first: Exception | None = None
@@ -196,7 +201,7 @@ class _Case:
     def keep(self, part: Part, answer: Any) -> None:
         """The rows of *part* have been answered."""
         assert self._plan is not None
-        found = self._policy._batches.count(answer)
+        found = self._policy._batches.rows_in(answer, len(part))
         if found != len(part):
             raise InvalidOutput(
                 f"the answer of {self._policy.name!r} has {found} rows for {len(part)}: nobody can say "
@@ -204,7 +209,7 @@ class _Case:
                 "whose; return one item a row",
                 rule="rows",
             )
-        self._answers.append((part, answer))
+        self._answers.append((part, answer if len(part) == self._count else own(answer)))
         self._plan.passed()
 
     def goes_on(self, part: Part, error: Exception) -> bool:
@@ -214,6 +219,9 @@ class _Case:
         kind = kind_of(error)
         if kind not in policy._kinds or isinstance(error, NoBatch):
             return False
+        if sample_of(self._batch) != self._sample:
+            add_note(error, CHANGED)
+            return False
         self._first = self._first or error
         named = self._named(part, error)
         if named:
@@ -222,10 +230,10 @@ class _Case:
             rest = [row for row in part if row not in named]
             plan.named(rest)
             return True
-        plan.failed((type(error), _NUMBER.sub("#", str(error)[:200])), blames_input=kind in _BLAMES_INPUT)
+        plan.failed(_signature(error), blames_input=kind in _BLAMES_INPUT)
         if len(part) == 1:
             self._errors[part[0]] = error
-        if plan.given_up or self._count == 1:
+        if plan.given_up or (self._count == 1 and policy._on_bad == "raise"):
             if not plan.given_up:
                 self._remember()
             if error is not self._first:
@@ -235,25 +243,25 @@ class _Case:
 
     def _named(self, part: Part, error: Exception) -> set[int]:
         """The rows that *error* names, of those in *part*."""
-        read = self._policy._rows_of_error
-        told = getattr(error, "rows", None) if read is None else read(error)
-        if not isinstance(told, list | tuple | set | frozenset | range):
+        ask = self._policy._rows_of_error
+        told = read(error, "rows") if ask is None else ask(error)
+        if not isinstance(told, list | tuple | set | frozenset | range | np.ndarray):
             return set()
-        return {part[row] for row in told if isinstance(row, int) and 0 <= row < len(part)}
+        return {part[int(row)] for row in told if isinstance(row, int | np.integer) and 0 <= row < len(part)}
 
     # -- quarantine ----------------------------------------------------------------------------------------
 
     def _key(self, row: int) -> bytes | None:
         try:
-            return content_key(0, (row_of(self._batch, row),), {})
+            return content_key(self._policy._scopes.of(self._call.fn), (row_of(self._batch, row),), {})
         except TypeError:  # nothing that a key could be made of
             return None
 
     def _refuse_known(self) -> None:
         quarantine = self._policy._quarantine
-        if quarantine is None or not len(quarantine):
-            return
         now = self._call.now()
+        if quarantine is None or not quarantine.trim(now):
+            return
         for row in range(self._count):
             key = self._key(row)
             if key is not None and quarantine.holds(key, now):
@@ -282,7 +290,7 @@ class _Case:
             assert self._first is not None
             self._errors[row] = self._first
         if not self._errors and policy._on_bad != "results":
-            return policy._batches.joined(self._answers, self._count)
+            return policy._batches.joined(self._answers, self._count, self._batch)
         if self._errors:
             calls = 0 if plan is None else plan.calls
             policy.emit(RowsIsolated, self._call.now(), rows=self._count, bad=len(self._errors), calls=calls)
@@ -301,7 +309,7 @@ class _Case:
         ) from self._errors[bad[0]]
 
     def _results(self) -> tuple[RowResult, ...]:
-        values = {row: row_of(answer, at) for part, answer in self._answers for at, row in enumerate(part)}
+        values = answers_by_row(self._answers)
         return tuple(
             RowResult(False, None, self._errors[row], str(kind_of(self._errors[row])))
             if row in self._errors
@@ -314,7 +322,7 @@ class _Case:
         call.degraded = True
         if call.record is not None:
             call.record.degraded = True
-        return policy._batches.filled(self._answers, sorted(self._errors), policy._fill, self._count)
+        return policy._batches.joined(self._answers, self._count, self._batch, policy._fill)
 
     def end(self) -> None:
         """Nothing is kept: errors hold the frames that hold this."""
@@ -322,6 +330,13 @@ class _Case:
         self._answers = []
         self._first = None
         self._batch = None
+
+
+def _signature(error: Exception) -> tuple[type[Exception], str]:
+    """What failures of one cause have in common: their class, and their words without those that count."""
+    said = read(error, "args")
+    text = said[0][:200] if type(said) is tuple and said and type(said[0]) is str else ""
+    return type(error), " ".join("#" if any(map(str.isdigit, word)) else word for word in text.split())
 
 
 def _kind(given: Any) -> Kind:

@@ -157,6 +157,23 @@ def test_the_oldest_goes_first_and_a_second_time_begins_anew():
     assert len(held) == 0
 
 
+def test_what_is_over_is_let_go_of():
+    held = Quarantine(9, 10.0)
+    for at, key in enumerate((b"a", b"b", b"c")):
+        held.add(key, float(at))
+    assert [held.trim(now) for now in (9.9, 10.0, 11.5, 12.0, 13.0)] == [3, 2, 1, 0, 0]
+
+
+def test_a_thread_that_adds_while_others_look_is_no_harm():
+    class Busy(OrderedDict):
+        def items(self):
+            raise RuntimeError("OrderedDict mutated during iteration")
+
+    held = Quarantine(1, 10.0)
+    held._keys = Busy({b"a": 0.0})
+    assert held.trim(99.0) == 1
+
+
 def test_a_thread_that_was_there_first_is_no_harm():
     class Emptied(OrderedDict):
         def popitem(self, last=True):
@@ -181,6 +198,16 @@ def test_what_does_not_fit_brings_the_ceiling_down_to_what_does():
     assert machine.ceiling == 40
     machine.failed(3.0, 40.0)
     assert (machine.ceiling, machine.fits, machine.fails) == (20, 0.0, 40.0)
+
+
+def test_what_failed_for_a_single_row_is_forgiven():
+    machine = CeilingMachine(clean=2, seconds=0)
+    machine.failed(0.0, 100.0)
+    before = machine.known
+    for cost in (50.0, 25.0, 12.0):
+        machine.failed(1.0, cost)
+    machine.forgive(before)
+    assert (machine.ceiling, machine.fails) == (50.0, 100.0)
 
 
 def test_the_ceiling_never_rises_by_a_failure():
@@ -219,7 +246,7 @@ def test_what_failed_once_and_fits_now_is_forgotten():
 
 @given(st.lists(st.floats(0.1, 10), min_size=1, max_size=30), st.floats(0.5, 30))
 def test_parts_hold_all_rows_in_order_within_the_ceiling(costs, ceiling):
-    parts = CeilingMachine(clean=1, seconds=0, ceiling=ceiling).parts(costs)
+    parts = CeilingMachine(clean=1, seconds=0, ceiling=ceiling).parts(costs, range(len(costs)))
     assert [row for part in parts for row in part] == list(range(len(costs)))
     for part in parts:
         assert len(part) == 1 or sum(costs[row] for row in part) <= ceiling + 1e-9

@@ -19,12 +19,14 @@ from resilient_ml import (
     Hedge,
     HotKeyLimiter,
     Keyed,
+    OomSplit,
     Pipeline,
     Policy,
     Queue,
     RateLimiter,
     Retry,
     RetryBudget,
+    RowIsolation,
     Stream,
     SurgeGuard,
     Throttle,
@@ -139,6 +141,19 @@ OF_STREAMS = {
 }
 
 
+def one_row(batch):
+    return 1
+
+
+OF_BATCHES = {
+    "rows": lambda: RowIsolation(size=one_row),
+    "what fits": lambda: OomSplit(size=one_row),
+    "batches": lambda: Pipeline(
+        RowIsolation(size=one_row), Retry(2, backoff=AT_ONCE), CircuitBreaker(), OomSplit(size=one_row)
+    ),
+}
+
+
 def each(policies, whole):
     """All of *policies*; that which has the others in it on every version of Python, the rest on one."""
     return [pytest.param(name, marks=[] if name == whole else [pytest.mark.once]) for name in policies]
@@ -156,6 +171,13 @@ def test_our_policies_for_streams_keep_every_promise_of_streams(name):
 def test_our_policies_for_calls_keep_every_promise_of_calls(name):
     report = conformance.check(OF_CALLS[name])
     assert {verdict.status for verdict in report.verdicts} == {"kept", "refused"}
+    assert all("stream" in verdict.where for verdict in report.verdicts if verdict.status == "refused")
+
+
+@pytest.mark.parametrize("name", each(OF_BATCHES, "batches"))
+def test_our_policies_for_batches_keep_every_promise_but_that_a_batch_may_be_left_out(name):
+    report = conformance.check(OF_BATCHES[name], skip={"answers": "it asks for answers without a batch"})
+    assert {verdict.status for verdict in report.verdicts} == {"kept", "refused", "skipped"}
     assert all("stream" in verdict.where for verdict in report.verdicts if verdict.status == "refused")
 
 
