@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
 from .. import _checks
 from .._colour import Target
+from .._content import content_key
 from .._policy import Policy
-from ._joining import NoBatch, Parts, Rows, count_rows, join_answers, rows_in
+from ._joining import NoBatch, Parts, Rows, count_rows, join_answers, row_of, rows_in
 
 CHANGED = "the model has changed its batch in place, so no part of it can be tried: let it work on a copy"
 """The note on an error after which the batch is no longer what was asked."""
@@ -104,6 +106,17 @@ def sample_of(batch: Any) -> Any:
         return getattr(batch, "_version", None)
     except RuntimeError:  # tensors of torch.inference_mode count nothing
         return None
+
+
+def row_keys(batch: Any, scope: int) -> Callable[[int], bytes]:
+    """``(number) -> key`` of a row by its content; *scope* tells functions apart.
+
+    The function that is returned raises TypeError for a row that has no content.
+    """
+    if type(batch) is np.ndarray and batch.dtype.kind in "biufcSUMm":  # many rows, and a quarter of the time
+        head = f"{scope} {batch.dtype.str} {batch.shape[1:]} ".encode()
+        return lambda row: blake2b(head + batch[row].tobytes(), digest_size=16).digest()
+    return lambda row: content_key(scope, (row_of(batch, row),), {})
 
 
 def batch_place(given: Any) -> str | int:

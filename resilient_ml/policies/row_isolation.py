@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, TypeVar, cast, get_args
 
 import numpy as np
@@ -11,7 +11,6 @@ from .. import _checks
 from .._call import Call, Proceed
 from .._classifier import read
 from .._colour import Target
-from .._content import content_key
 from .._notes import add_note
 from .._policy import Policy
 from .._scopes import Scopes
@@ -21,8 +20,8 @@ from ..kinds import Kind, kind_of
 from ..machines.bisection import Bisection, Part
 from ..machines.quarantine import Quarantine
 from ._arguments import Arguments, put_at, value_at
-from ._batch import CHANGED, batch_place, batches, optional, refuse_streams, sample_of
-from ._joining import NoBatch, Rows, answers_by_row, own, row_of
+from ._batch import CHANGED, batch_place, batches, optional, refuse_streams, row_keys, sample_of
+from ._joining import NoBatch, Rows, answers_by_row, own
 
 T = TypeVar("T")
 
@@ -251,20 +250,25 @@ class _Case:
 
     # -- quarantine ----------------------------------------------------------------------------------------
 
-    def _key(self, row: int) -> bytes | None:
+    def _keys(self, rows: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        """The keys of those *rows* that have a content."""
         try:
-            return content_key(self._policy._scopes.of(self._call.fn), (row_of(self._batch, row),), {})
-        except TypeError:  # nothing that a key could be made of
-            return None
+            key_of = row_keys(self._batch, self._policy._scopes.of(self._call.fn))
+        except TypeError:  # a function that cannot be told from others
+            return
+        for row in rows:
+            try:
+                yield row, key_of(row)
+            except TypeError:  # nothing that a key could be made of
+                continue
 
     def _refuse_known(self) -> None:
         quarantine = self._policy._quarantine
         now = self._call.now()
         if quarantine is None or not quarantine.trim(now):
             return
-        for row in range(self._count):
-            key = self._key(row)
-            if key is not None and quarantine.holds(key, now):
+        for row, key in self._keys(range(self._count)):
+            if quarantine.holds(key, now):
                 self._errors[row] = RowQuarantined(
                     f"row {row} failed by itself not long ago and was not sent to {self._policy.name!r}; "
                     f"correct it, "
@@ -275,10 +279,10 @@ class _Case:
         quarantine = self._policy._quarantine
         if quarantine is None:
             return
-        for row, error in self._errors.items():
-            key = None if isinstance(error, RowQuarantined) else self._key(row)
-            if key is not None:
-                quarantine.add(key, self._call.now())
+        now = self._call.now()
+        fresh = [row for row, error in self._errors.items() if not isinstance(error, RowQuarantined)]
+        for _, key in self._keys(fresh):
+            quarantine.add(key, now)
 
     # -- the end -------------------------------------------------------------------------------------------
 

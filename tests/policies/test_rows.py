@@ -29,7 +29,7 @@ from resilient_ml import (
     events,
 )
 from resilient_ml.contracts import Finite
-from resilient_ml.policies._batch import sample_of, take_rows
+from resilient_ml.policies._batch import row_keys, sample_of, take_rows
 from resilient_ml.policies._joining import NoBatch, count_rows
 
 NAN = math.nan
@@ -320,6 +320,39 @@ def test_bad_rows_are_refused_by_their_content_for_a_while():
     assert isolation.forgettable()
     assert RowIsolation(quarantine=0).quarantined == 0
     RowIsolation(quarantine=0).release()
+
+
+def test_rows_of_arrays_are_remembered_by_their_numbers():
+    keys = [
+        row_keys(np.array(rows, dtype=dtype), scope)(1)
+        for rows in ([[0, 1], [2, 3]], [[9, 9], [3, 2]], [[[0, 1]], [[2, 3]]], [0, 1])
+        for dtype in ("f8", "f4", "i8", "i4")
+        for scope in (1, 2)
+    ]
+    assert len(set(keys)) == len(keys)
+    assert row_keys(np.array([[5, 5], [2, 3]], dtype="f8"), 1)(1) == keys[0]
+    wide = np.zeros((2, 4))
+    wide[1, ::2] = [2, 3]
+    assert row_keys(wide[:, ::2], 1)(1) == keys[0]
+    objects = np.array([[1, "a"], [2, "b"]], dtype=object)
+    assert row_keys(objects, 1)(0) == row_keys(objects.copy(), 1)(0) != row_keys(objects, 1)(1)
+
+
+class Unnumbered:
+    """A callable that cannot be told from others, as nothing says when it is gone."""
+
+    __slots__ = ()
+
+    def __call__(self, rows):
+        return [math.sqrt(row) for row in rows]
+
+
+def test_rows_of_a_function_that_cannot_be_told_from_others_are_not_remembered():
+    isolation = RowIsolation(on_bad="results")
+    isolation(Roots())([1.0, -1.0])
+    results = isolation(Unnumbered())([1.0, -1.0])
+    assert type(results[1].error) is ValueError
+    assert isolation.quarantined == 1
 
 
 def test_rows_without_a_content_are_not_remembered():
