@@ -296,3 +296,7 @@ def test_signatures_survive_a_stack_of_decorators():
 
     assert str(inspect.signature(predict)) == "(row: int, *, scale: int = 2) -> int"
     assert predict.__doc__ == "Predict."
+
+
+def test_a_policy_holds_no_stream_to_a_contract_unless_it_says_so():
+    assert Policy().follow(None) is None

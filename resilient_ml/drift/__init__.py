@@ -4,6 +4,7 @@ from .accuracy import AccuracyEstimate, ConfidenceEstimator
 from .categorical import CategoricalShiryaevRoberts
 from .conformal import ConformalShiryaevRoberts
 from .detector import Detector, Evidence, Level
+from .distances import Distance, chi_square, jensen_shannon, ks, mmd, psi, wasserstein
 from .e_cusum import ECusum
 from .e_shiryaev_roberts import EShiryaevRoberts
 from .monitor import Change, State
@@ -19,6 +20,7 @@ __all__ = [
     "ConfidenceEstimator",
     "ConformalShiryaevRoberts",
     "Detector",
+    "Distance",
     "ECusum",
     "EShiryaevRoberts",
     "Evidence",
@@ -30,4 +32,10 @@ __all__ = [
     "State",
     "Vectors",
     "WhitenedShiryaevRoberts",
+    "chi_square",
+    "jensen_shannon",
+    "ks",
+    "mmd",
+    "psi",
+    "wasserstein",
 ]

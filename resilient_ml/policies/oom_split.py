@@ -129,7 +129,6 @@ class OomSplit(Policy):
                     case.split(part)
                 else:
                     case.keep(part, answer)
-                    del answer
             return cast(T, case.served())
         finally:
             call.args, call.kwargs = args, kwargs
@@ -140,8 +139,7 @@ class OomSplit(Policy):
         if where is None:
             raise TypeError(
                 f"{self.name!r} was called without the argument {self._place!r} that holds the batch; "
-                f"pass it, or "
-                "name another with rows="
+                "pass it, or name another with rows="
             )
         batch = value_at(call, where)
         count = self._batches.count(batch)
@@ -176,7 +174,6 @@ class _Case:
         self._costs = costs
         self._sample = sample_of(batch)
         self._left = deque(policy._machine.parts(costs, range(len(costs))))
-        self._held_back = len(self._left) > 1
         self._answers: list[tuple[Rows, Any]] = []
         # What the caller is handling now becomes the context of each error, and is the caller's to look at.
         self._outside = sys.exc_info()[1]
@@ -211,12 +208,11 @@ class _Case:
         if found != len(part):
             raise InvalidOutput(
                 f"the answer of {policy.name!r} has {found} rows for {len(part)}: nobody can say whose is "
-                f"whose; "
-                "return one item a row",
+                "whose; return one item a row",
                 rule="rows",
             )
         self._answers.append((part, answer))
-        grown = policy._machine.passed(now, self._price(part), held_back=self._held_back and bool(self._left))
+        grown = policy._machine.passed(now, self._price(part), held_back=bool(self._left))
         if grown is not None:
             policy.emit(CeilingChanged, now, ceiling=grown)
 
@@ -245,7 +241,6 @@ class _Case:
             policy._on_oom()
         one, two = halves(part, self._costs)
         self._left.extendleft((two, one))
-        self._held_back = True
         policy.emit(BatchSplit, now, rows=len(part), cost=self._price(part))
         policy.emit(CeilingChanged, now, ceiling=policy._machine.ceiling)
 

@@ -129,7 +129,6 @@ class RowIsolation(Policy):
                 try:
                     answer = await proceed(call)
                 except Exception as error:
-                    call.args, call.kwargs = args, kwargs
                     if not case.goes_on(part, error):
                         raise
                 else:
@@ -145,8 +144,7 @@ class RowIsolation(Policy):
         if where is None:
             raise TypeError(
                 f"{self.name!r} was called without the argument {self._place!r} that holds the batch; "
-                f"pass it, or "
-                "name another with rows="
+                "pass it, or name another with rows="
             )
         batch = value_at(call, where)
         count = self._batches.count(batch)

@@ -50,6 +50,31 @@ def test_a_channel_learns_warns_drifts_and_comes_back():
     assert any(change.after == "drifted" for change in one.feed(draws(200, -2.0, seed=5)))
 
 
+def test_a_warning_that_passes_is_taken_back():
+    one = channel()
+    one.feed(draws(200))
+    changes = []
+    for number in range(400):
+        changes += one.feed(draws(5, 0.0, seed=number))
+    seen = steps(changes)
+    assert ("ok", "warn") in seen
+    assert ("warn", "ok") in seen
+    assert all(before != after for before, after in seen)
+
+
+def test_what_follows_an_alarm_counts_as_quiet():
+    one = channel(rearm=100)
+    one.feed(draws(200))
+    one.feed(np.concatenate([draws(30, 3.0, seed=3), draws(40, seed=4)]))
+    assert one.state == "drifted"
+    quiet = one._quiet
+    assert 30 <= quiet <= 60
+    one.feed(draws(one._needed - quiet - 1, seed=5))
+    assert one.state == "drifted"
+    one.feed(draws(1, seed=6))
+    assert one.state == "ok"
+
+
 def test_while_it_lasts_a_drift_does_not_end():
     one = channel(rearm=50)
     one.feed(draws(200))

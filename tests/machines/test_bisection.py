@@ -235,6 +235,23 @@ def test_it_grows_once_enough_fitted_and_time_has_passed():
     assert given.passed(0.0, 40.0, held_back=True) == 42.0
 
 
+def test_a_failure_begins_the_count_of_clean_batches_anew():
+    machine = CeilingMachine(clean=3, seconds=0)
+    machine.failed(0.0, 100.0)
+    assert [machine.passed(1.0, 50.0, held_back=True) for _ in range(2)] == [None, None]
+    machine.failed(2.0, 50.0)
+    assert [machine.passed(3.0, 25.0, held_back=True) for _ in range(2)] == [None, None]
+    assert machine.passed(3.0, 25.0, held_back=True) == 27.5
+
+
+def test_what_failed_once_and_fits_now_is_forgotten():
+    machine = CeilingMachine(clean=1, seconds=0)
+    machine.failed(0.0, 10.0)
+    for _ in range(20):
+        machine.passed(1.0, 1.0, held_back=True)
+    assert machine.fails == machine.ceiling > 10.0
+
+
 @given(st.lists(st.floats(0.1, 10), min_size=1, max_size=30), st.floats(0.5, 30))
 def test_parts_hold_all_rows_in_order_within_the_ceiling(costs, ceiling):
     parts = CeilingMachine(clean=1, seconds=0, ceiling=ceiling).parts(costs, range(len(costs)))

@@ -143,3 +143,53 @@ def test_an_odd_length_leaves_it_working(odd):
     machine.ended(0.0, odd, late=False)
     calls(machine, 200, 0.1)
     assert machine.delay == pytest.approx(0.1, rel=0.06)
+
+
+def test_where_the_budget_allows_more_than_the_quantile_so_many_may_be_late():
+    machine = hedging(delay=0.5, quantile=0.99, ratio=0.2, burst=1000.0)
+    answers = []
+    for number in range(200):  # one call in five is late: twenty times what the quantile has, and paid for
+        machine.begin()
+        late = number % 5 == 0
+        if late:
+            answers.append(machine.late(0.0))
+        machine.ended(0.0, 0.1, late=late)
+    assert set(answers) == {None}
+
+
+def test_calls_that_were_late_do_not_speak_for_the_others():
+    machine = hedging(delay=0.5, quantile=0.95, ratio=0.1, burst=1000.0)
+    answers = []
+    for _ in range(30):
+        answers.append(machine.late(0.0))
+        machine.ended(0.0, 0.1, late=True)
+    # After n of them the share is 1 - 0.98 ** n, which passes 0.3 with the eighteenth.
+    assert answers.index("more calls than usual take so long") == 17
+
+
+def test_the_delay_is_looked_up_once_in_sixteen_calls():
+    machine = hedging(minimum=16)
+    calls(machine, 16, 0.1)
+    before = machine.delay
+    for count in range(1, 16):
+        machine.ended(0.0, 5.0, late=False)
+        assert machine.delay == before, count
+    machine.ended(0.0, 5.0, late=False)
+    assert machine.delay == pytest.approx(5.0, rel=0.11)
+
+
+def test_a_median_a_little_above_the_usual_is_not_slow():
+    machine = hedging(delay=0.5)
+    now = calls(machine, 400, 0.1)
+    calls(machine, 100, 0.13, now)
+    assert not machine.slow()
+    calls(machine, 100, 0.17, now)
+    assert machine.slow()
+
+
+def test_what_is_usual_changes_after_a_whole_period_with_what_it_held_alone():
+    machine = hedging(delay=0.5)
+    now = calls(machine, 310, 0.1)  # the first period has ended
+    now = calls(machine, 300, 0.3, now)  # and the second, whose first ten were of the old kind
+    calls(machine, 5, 0.3, now)
+    assert machine._usual_median == pytest.approx(0.3, rel=0.06)

@@ -4,7 +4,7 @@ import gc
 import random
 import weakref
 
-from resilient_ml.machines.keyed_registry import KeyedRegistry
+from resilient_ml.machines.keyed_registry import Entry, KeyedRegistry
 
 from .crowd import crowd
 
@@ -138,3 +138,24 @@ def test_threads_enter_and_leave_without_losing_count() -> None:
     visit(keys, "last")
     assert len(keys) == 5
     assert all(entry.in_use == 0 for entry in keys._entries.values())
+
+
+def test_a_finalizer_that_enters_a_key_while_the_oldest_are_sought_is_no_harm() -> None:
+    keys = registry(3)
+    visit(keys, "a", "b", "c")
+
+    class Nosy(Entry[Value]):
+        """Whose being in use is asked for, and a key is entered."""
+
+        @property
+        def in_use(self) -> int:  # type: ignore[override]
+            if "d" not in keys._entries:
+                keys._entries["d"] = Entry(Value())
+            return 0
+
+        @in_use.setter
+        def in_use(self, count: int) -> None:
+            pass
+
+    keys._entries["b"] = Nosy(Value())
+    assert [key for key, _ in keys._oldest(16)] == ["a", "b", "c", "d"]

@@ -217,3 +217,13 @@ def test_a_waiter_that_a_signal_handler_served_meanwhile_is_not_served_twice(mon
     assert first.waiter not in one.waiters
     assert first.waiter.marks is None
     assert second.waiter.marks is not None
+
+
+def test_where_nothing_is_left_no_tickets_are_issued():
+    one = RateGate([Gcra(60, per=60.0, burst=1)], 10)
+    only = one.meters[0]
+    only.take(0.0, 1)
+    before = one.until
+    one._issue(only, 0.0)
+    assert one.until == before
+    assert next(one.tickets, None) is None

@@ -129,6 +129,37 @@ def test_while_it_has_drifted_a_fallback_answers_and_probes_find_the_end():
     assert {event.reason for event in seen if type(event) is events.CallRejected} == {"the model has drifted"}
 
 
+def test_what_was_not_told_yet_is_forgotten_by_a_reset():
+    seen = []
+    watch = score(on_change=seen.append)
+    safe = watch(echo)
+    feed(safe, 40)
+    watch._watch._changes.append("something that was noticed")
+    watch.reset()
+    watch.flush()
+    assert seen == []
+
+
+def test_a_refused_call_leaves_no_prediction():
+    watch = DriftDetector(
+        Numbers("x", side="input", memory=False),
+        Losses(tolerated=0.1),
+        arl=1e6,
+        reference_size=200,
+        action="refuse",
+        rng=never(),
+        key=lambda value: value,
+    )
+    safe = watch(echo)
+    feed(safe, 300)
+    feed(safe, 192, 3.0)
+    watch.flush()
+    before = len(watch.labels)
+    with pytest.raises(Drifted):
+        safe(99.0)
+    assert len(watch.labels) == before
+
+
 def test_the_inputs_of_refused_calls_say_when_it_is_over():
     watch = DriftDetector(
         Numbers("x", side="input", memory=False),

@@ -23,6 +23,7 @@ from resilient_ml import (
     InvalidOutput,
     OomSplit,
     Pipeline,
+    Policy,
     Retry,
     RowIsolation,
     RowQuarantined,
@@ -221,9 +222,45 @@ def test_a_single_row_raises_its_own_error_and_is_remembered():
     model = Roots()
     isolation = RowIsolation()
     safe = isolation(model)
-    with pytest.raises(ValueError, match="math domain error"):
+    with pytest.raises(ValueError, match="math domain error") as caught:
         safe([-1.0])
     assert isolation.quarantined == 1
+    assert not hasattr(caught.value, "__notes__")
+
+    def dead(rows):
+        raise RuntimeError("lost")
+
+    with pytest.raises(RuntimeError) as lost:
+        isolation(dead)([1.0])
+    assert not hasattr(lost.value, "__notes__")
+
+
+def test_a_row_that_is_refused_is_not_remembered_for_longer():
+    isolation = RowIsolation(on_bad="results")
+    safe = isolation(Roots())
+    safe([1.0, -1.0])
+    before = dict(isolation._quarantine._keys)
+    safe([1.0, -1.0])
+    assert isolation._quarantine._keys == before
+
+
+@pytest.mark.parametrize("policy", [RowIsolation(on_bad="fill"), OomSplit(ceiling=2)], ids=repr)
+def test_the_arguments_are_as_they_were_for_who_stands_outside(policy):
+    seen = []
+
+    class Look(Policy):
+        async def around(self, proceed, call):
+            try:
+                return await proceed(call)
+            finally:
+                seen.append(call.args)
+
+    rows = [1.0, -1.0, 4.0]
+    Pipeline(Look(), policy).call(lambda rows: [math.sqrt(abs(row)) for row in rows], rows)
+    assert seen == [(rows,)]
+    seen.clear()
+    Pipeline(Look(), RowIsolation(on_bad="fill"), OomSplit(ceiling=2)).call(Roots(), rows)
+    assert seen == [(rows,)]
 
 
 def test_a_single_row_is_filled_or_told_of_where_that_is_asked_for():
@@ -717,7 +754,8 @@ def test_before_the_halves_are_sent_the_failed_attempt_lets_go():
         try:
             return deep(rows)
         except MemoryError as error:
-            raise RuntimeError("CUDA out of memory") from error
+            kept = error  # a frame that holds its own error is freed by nobody
+            raise RuntimeError("CUDA out of memory") from kept
 
     gc.disable()
     try:

@@ -86,6 +86,7 @@ from resilient_ml.drift import (
     Classes,
     ConformalShiryaevRoberts,
     Detector,
+    Distance,
     ECusum,
     EShiryaevRoberts,
     Evidence,
@@ -94,6 +95,12 @@ from resilient_ml.drift import (
     RandomFeatureAverages,
     Vectors,
     WhitenedShiryaevRoberts,
+    chi_square,
+    jensen_shannon,
+    ks,
+    mmd,
+    psi,
+    wasserstein,
 )
 
 T = TypeVar("T")
@@ -267,6 +274,14 @@ watch = DriftDetector(
     pending=100,
     label_seconds=60.0,
 )
+apart: Distance = psi([1.0, 2.0], [1.0, 3.0], bins=2)
+others: list[Distance] = [
+    jensen_shannon([1.0, 2.0], [1.0, 3.0]),
+    ks([1.0, 2.0], [1.0, 3.0]),
+    wasserstein([1.0, 2.0], [1.0, 3.0], seed=1),
+    chi_square(["a"], ["b"]),
+    mmd([[1.0], [2.0]], [[1.0], [3.0]]),
+]
 estimated: AccuracyEstimate | None = watch.accuracy()
 state_of_drift: str = watch.state("segment")
 joined: bool = watch.label("id", "cat")
