@@ -8,6 +8,7 @@ import pickle
 import random
 import subprocess
 import sys
+import threading
 import weakref
 
 import numpy as np
@@ -19,6 +20,7 @@ from resilient_ml import (
     CircuitBreaker,
     ConstantBackoff,
     Contract,
+    DeadlineExceeded,
     Fallback,
     InvalidOutput,
     OomSplit,
@@ -27,11 +29,14 @@ from resilient_ml import (
     Retry,
     RowIsolation,
     RowQuarantined,
+    Timeout,
     events,
 )
 from resilient_ml.contracts import Finite
 from resilient_ml.policies._batch import row_keys, sample_of, take_rows
 from resilient_ml.policies._joining import NoBatch, count_rows
+
+from ..worlds import slow
 
 NAN = math.nan
 
@@ -555,6 +560,58 @@ def test_its_errors_and_results_travel():
     assert again.bad == (1,)
     assert again.results[0].value == 2.0
     assert copy.copy(caught.value).bad == (1,)
+
+
+def test_threads_that_share_it_each_have_their_own_rows():
+    guard = Pipeline(RowIsolation(on_bad="results", quarantine=8), OomSplit(clean=2, seconds=0))
+
+    def model(rows):
+        if len(rows) > 10:
+            raise MemoryError
+        return np.sqrt(check(rows))
+
+    wrong = []
+
+    def work(seed):
+        rng = np.random.default_rng(seed)
+        for _ in range(60):
+            rows = rng.uniform(0, 100, rng.integers(2, 33))
+            rows[rng.integers(len(rows), size=rng.integers(3))] = -rng.integers(1, 20)
+            for row, result in zip(rows, guard.call(model, rows), strict=True):
+                if result.ok != (row >= 0) or (result.ok and result.value != math.sqrt(row)):
+                    wrong.append((row, result))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_between_two_parts_passes_and_leaves_nothing(plain_world, interrupt):
+    if plain_world.streams:
+        return
+    isolation = RowIsolation()
+    model = plain_world.model(ValueError("bad"), ["a"], interrupt())
+    with pytest.raises(interrupt):
+        plain_world.call(isolation(model), [1, 2])
+    assert isolation.quarantined == 0
+
+
+def test_no_part_is_sent_after_the_deadline(world):
+    if world.colour.streams:
+        return
+    model = world.model(slow(1, ValueError("bad")))
+    error = world.failure(Pipeline(Timeout(2.5), RowIsolation())(model), list(range(64)))
+    assert type(error) is DeadlineExceeded
+    assert len(model.starts) == 3
 
 
 # -- out of memory -----------------------------------------------------------------------------------------
