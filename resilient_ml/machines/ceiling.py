@@ -82,7 +82,7 @@ class CeilingMachine:
 
     def parts(self, costs: Sequence[float], rows: range) -> list[range]:
         """How to cut *rows* of *costs* into parts in order, none above the ceiling but single rows."""
-        if math.fsum(costs[row] for row in rows) <= self.ceiling:
+        if self.ceiling == math.inf or math.fsum(costs[row] for row in rows) <= self.ceiling:
             return [rows]
         found: list[range] = []
         begin, total = rows.start, 0.0

@@ -25,6 +25,8 @@ class NoBatch(TypeError):
 
 def count_rows(batch: Any) -> int | None:
     """How many rows; None where *batch* has none."""
+    if isinstance(batch, np.ndarray):  # first, as it is the most frequent
+        return len(batch) if batch.ndim else None
     if isinstance(batch, str | bytes):
         return None
     if isinstance(batch, Mapping):
@@ -47,6 +49,8 @@ def row_of(batch: Any, row: int) -> Any:
 
 def rows_in(answer: Any, expected: int) -> int | None:
     """How many rows *answer* has: *expected*, where it can be read so; None where it has none."""
+    if isinstance(answer, np.ndarray):
+        return count_rows(answer)
     if isinstance(answer, Mapping):
         counts = {rows_in(column, expected) for column in answer.values()}
         return counts.pop() if len(counts) == 1 else None

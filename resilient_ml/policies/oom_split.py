@@ -184,7 +184,7 @@ class _Case:
         if not self._left:
             return None
         part, machine = self._left.popleft(), self._policy._machine
-        if len(part) > 1 and self._price(part) >= machine.fails:
+        if len(part) > 1 and machine.fails < math.inf and self._price(part) >= machine.fails:
             part, *rest = machine.parts(self._costs, part)
             self._left.extendleft(reversed(rest))
         return part
@@ -199,7 +199,7 @@ class _Case:
         return answer if len(part) == len(self._costs) else own(answer)
 
     def _price(self, part: range) -> float:
-        return math.fsum(self._costs[row] for row in part)
+        return len(part) if self._policy._cost is None else math.fsum(self._costs[row] for row in part)
 
     def keep(self, part: range, answer: Any) -> None:
         """The rows of *part* have been answered."""

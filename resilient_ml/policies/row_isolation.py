@@ -264,8 +264,7 @@ class _Case:
 
     def _refuse_known(self) -> None:
         quarantine = self._policy._quarantine
-        now = self._call.now()
-        if quarantine is None or not quarantine.trim(now):
+        if quarantine is None or not len(quarantine) or not quarantine.trim(now := self._call.now()):
             return
         for row, key in self._keys(range(self._count)):
             if quarantine.holds(key, now):
@@ -277,7 +276,7 @@ class _Case:
 
     def _remember(self) -> None:
         quarantine = self._policy._quarantine
-        if quarantine is None:
+        if quarantine is None or not self._errors:
             return
         now = self._call.now()
         fresh = [row for row, error in self._errors.items() if not isinstance(error, RowQuarantined)]

@@ -92,6 +92,14 @@ def test_failures_that_blame_the_input_are_no_dead_model():
     assert len(plan.bad) == 8
 
 
+def test_a_failure_that_blamed_the_input_once_is_no_dead_model():
+    plan = Bisection(range(8), most=100)
+    plan.next()
+    plan.failed("x", blames_input=True)
+    run(plan, set(range(8)), blames=False)
+    assert not plan.given_up
+
+
 def test_a_single_row_that_fails_is_bad():
     plan = Bisection([3], most=100)
     plan.next()

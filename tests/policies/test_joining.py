@@ -104,6 +104,11 @@ def test_two_columns_for_two_rows_are_refused_where_nothing_tells():
     assert join_answers([((0, 1), answer)], 2) is answer
 
 
+def test_as_many_lists_as_rows_each_time_are_rows_even_where_each_is_as_long():
+    two, three = ([1, 2], [3, 4]), ([5, 6, 7], [8, 9, 0], [1, 2, 3])
+    assert join_answers([((0, 1), two), ((2, 3, 4), three)], 5) == two + three
+
+
 def test_a_named_tuple_is_outputs_also_where_it_could_be_rows():
     parts = [((0, 1), Answer([1, 2], [3, 4])), ((2, 3), Answer([5, 6], [7, 8]))]
     assert join_answers(parts, 4) == Answer([1, 2, 5, 6], [3, 4, 7, 8])

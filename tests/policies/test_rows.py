@@ -8,6 +8,7 @@ import pickle
 import random
 import subprocess
 import sys
+import threading
 import weakref
 
 import numpy as np
@@ -15,9 +16,11 @@ import pytest
 
 from resilient_ml import (
     BadRows,
+    Cache,
     CircuitBreaker,
     ConstantBackoff,
     Contract,
+    DeadlineExceeded,
     Fallback,
     InvalidOutput,
     OomSplit,
@@ -26,11 +29,14 @@ from resilient_ml import (
     Retry,
     RowIsolation,
     RowQuarantined,
+    Timeout,
     events,
 )
 from resilient_ml.contracts import Finite
 from resilient_ml.policies._batch import row_keys, sample_of, take_rows
 from resilient_ml.policies._joining import NoBatch, count_rows
+
+from ..worlds import slow
 
 NAN = math.nan
 
@@ -291,6 +297,25 @@ def test_quarantine_ends_by_itself(plain_world):
     assert type(safe([1.0, -1.0])[1].error) is ValueError
 
 
+def test_a_refusal_does_not_make_quarantine_longer(plain_world):
+    isolation = RowIsolation(on_bad="results", quarantine_seconds=10)
+    safe = isolation(Roots())
+    for _ in range(3):
+        safe([1.0, -1.0])
+        plain_world.clock.sleep(4)
+    assert isolation.quarantined == 0
+
+
+def test_an_answer_with_filled_rows_is_not_cached():
+    model = Roots()
+    cache = Cache(2000)
+    guard = Pipeline(cache, RowIsolation(on_bad="fill", fill=0.0, quarantine=0))(model)
+    assert guard([4.0, -1.0]) == guard([4.0, -1.0]) == [2.0, 0.0]
+    assert len(model.calls) == 6
+    assert guard([4.0]) == guard([4.0]) == [2.0]
+    assert len(model.calls) == 7
+
+
 def test_a_row_that_one_model_cannot_bear_is_sent_to_another():
     isolation = RowIsolation(on_bad="results")
     roots, sizes = isolation(Roots()), isolation(lambda rows: [abs(row) for row in rows])
@@ -326,7 +351,7 @@ def test_rows_of_arrays_are_remembered_by_their_numbers():
     keys = [
         row_keys(np.array(rows, dtype=dtype), scope)(1)
         for rows in ([[0, 1], [2, 3]], [[9, 9], [3, 2]], [[[0, 1]], [[2, 3]]], [0, 1])
-        for dtype in ("f8", "f4", "i8", "i4")
+        for dtype in ("f8", "f4", "i8", "u8", "i4")
         for scope in (1, 2)
     ]
     assert len(set(keys)) == len(keys)
@@ -409,7 +434,7 @@ def test_rows_may_be_read_out_of_an_error():
     assert len(calls) == 2
     results = RowIsolation(on_bad="results", rows_of_error=lambda error: None)(model)([1, -1, 2])
     assert [result.ok for result in results] == [True, False, True]
-    results = RowIsolation(on_bad="results", rows_of_error=lambda error: [99, "x"])(model)([1, -1, 2])
+    results = RowIsolation(on_bad="results", rows_of_error=lambda error: [99, -1, "x"])(model)([1, -1, 2])
     assert [result.ok for result in results] == [True, False, True]
 
 
@@ -537,6 +562,58 @@ def test_its_errors_and_results_travel():
     assert copy.copy(caught.value).bad == (1,)
 
 
+def test_threads_that_share_it_each_have_their_own_rows():
+    guard = Pipeline(RowIsolation(on_bad="results", quarantine=8), OomSplit(clean=2, seconds=0))
+
+    def model(rows):
+        if len(rows) > 10:
+            raise MemoryError
+        return np.sqrt(check(rows))
+
+    wrong = []
+
+    def work(seed):
+        rng = np.random.default_rng(seed)
+        for _ in range(60):
+            rows = rng.uniform(0, 100, rng.integers(2, 33))
+            rows[rng.integers(len(rows), size=rng.integers(3))] = -rng.integers(1, 20)
+            for row, result in zip(rows, guard.call(model, rows), strict=True):
+                if result.ok != (row >= 0) or (result.ok and result.value != math.sqrt(row)):
+                    wrong.append((row, result))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_between_two_parts_passes_and_leaves_nothing(plain_world, interrupt):
+    if plain_world.streams:
+        return
+    isolation = RowIsolation()
+    model = plain_world.model(ValueError("bad"), ["a"], interrupt())
+    with pytest.raises(interrupt):
+        plain_world.call(isolation(model), [1, 2])
+    assert isolation.quarantined == 0
+
+
+def test_no_part_is_sent_after_the_deadline(world):
+    if world.colour.streams:
+        return
+    model = world.model(slow(1, ValueError("bad")))
+    error = world.failure(Pipeline(Timeout(2.5), RowIsolation())(model), list(range(64)))
+    assert type(error) is DeadlineExceeded
+    assert len(model.starts) == 3
+
+
 # -- out of memory -----------------------------------------------------------------------------------------
 
 
@@ -585,6 +662,28 @@ def test_the_ceiling_is_remembered_and_grows_back():
     for _ in range(200):
         safe(list(range(64)))
     assert split.ceiling >= 60
+
+
+def test_parts_are_sent_in_the_order_of_their_rows():
+    sent = []
+
+    def model(rows):
+        sent.append(rows)
+        if len(rows) > 2:
+            raise MemoryError
+        return rows
+
+    OomSplit()(model)(list(range(16)))
+    assert [rows[0] for rows in sent if len(rows) <= 2] == list(range(0, 16, 2))
+
+
+def test_only_what_the_ceiling_has_made_smaller_makes_it_grow():
+    split = OomSplit(ceiling=3, clean=1, seconds=0)
+    same = split(lambda rows: rows)
+    assert same([1, 2, 3, 4]) == [1, 2, 3, 4]  # three, and the one that was left
+    assert split.ceiling == pytest.approx(3.15)
+    same([1, 2])
+    assert split.ceiling == pytest.approx(3.15)
 
 
 def test_rows_are_weighed_by_their_cost():
@@ -869,6 +968,21 @@ def test_a_batch_that_the_model_has_changed_is_not_tried_again(make, error, kind
         "the model has changed its batch in place, so no part of it can be tried: let it work on a copy"
     ]
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("where", [np.s_[:, 0], np.s_[:, 1], np.s_[:, -1], np.s_[40:]], ids=str)
+@pytest.mark.parametrize("shape", [(64, 4), (100, 10), (33, 5), (1000, 30), (7, 2)], ids=str)
+def test_a_change_in_some_of_an_array_is_seen(shape, where):
+    batch = np.arange(1.0 * math.prod(shape)).reshape(shape)
+    where = np.s_[len(batch) * 2 // 3 :] if isinstance(where, slice) else where
+    before = sample_of(batch)
+    batch[where] += 1
+    assert sample_of(batch) != before
+
+
+def test_arrays_without_rows_or_elements_have_a_sample_too():
+    assert sample_of(np.array(5.0)) == np.array(5.0).tobytes()
+    assert sample_of(np.empty((0, 4))) == b""
 
 
 def test_a_change_of_a_tensor_is_told_by_its_own_count():
