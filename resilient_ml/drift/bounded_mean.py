@@ -15,7 +15,7 @@ from .._checks import one_of, real
 from ._wealth import Form, beginning, gather
 from .detector import Detector, Evidence, Floats, reference_values, surplus
 
-BETS = 8
+BETS = 5
 MEMORY = 1024
 """How many observations are kept to say when the change began."""
 
@@ -27,8 +27,8 @@ class BoundedMean(Detector):
 
     Each observation is brought to ``y`` in [0, 1] by *bounds*; values beyond are taken as the bound. Bet *j*
     of the upward ones multiplies its wealth by ``1 + stake_j * (y - tolerated)``: more than 1 on average
-    only if the mean is above what is tolerated. The stakes are eight, geometric, from 0.02 of the highest to
-    ``min(0.9 / tolerated, 40)``, so one of them fits small and large rises. Downward bets mirror them.
+    only if the mean is above what is tolerated. The stakes are five, geometric, from 0.1 of the highest to
+    ``min(0.5 / tolerated, 40)``, so one of them fits small and large rises. Downward bets mirror them.
     """
 
     form: ClassVar[Form]
@@ -187,5 +187,5 @@ class BoundedMean(Detector):
 
 def _ladder(tolerated: float) -> list[float]:
     """The stakes on a rise above *tolerated*, which is between 0 and 1."""
-    highest = min(0.9 / tolerated, 40.0)
-    return [highest * 0.02 ** (1.0 - rung / (BETS - 1)) for rung in range(BETS)]
+    highest = min(0.5 / tolerated, 40.0)
+    return [highest * 0.1 ** (1.0 - rung / (BETS - 1)) for rung in range(BETS)]

@@ -20,7 +20,7 @@ class ECusum(BoundedMean):
     >>> detector = ECusum(0.12, arl=1000)
     >>> alarms = detector.update_many([0, 0, 0, 0, 0, 0, 0, 0, 0, 1] * 30 + [0, 1] * 30)
     >>> int(alarms[0]) - 300
-    17
+    15
 
     Source: J. Shin, A. Ramdas, A. Rinaldo, "E-detectors: a nonparametric framework for sequential change
     detection", New England Journal of Statistics in Data Science 2(2), 2024.

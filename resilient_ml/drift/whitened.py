@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from .conformal import ConformalShiryaevRoberts
+from .conformal import ConformalShiryaevRoberts, margin_for
 from .detector import Floats, reference_values
 
 RATES = (1.0, 0.3, 0.1, 0.03)
@@ -19,8 +19,8 @@ BLOCK = 64
 FURTHEST = 10.0
 """A value further from the centre than so many times the furthest of the reference counts as that far."""
 
-DEPENDENT = 1.75
-"""The margin where the past is used: what it foretells is estimated too."""
+DEPENDENT = 2.5
+"""What is added to the margin where the past is used: what it foretells is estimated too."""
 
 CARE = 4.0
 """Where the past explains less than this many times what chance would, it is left out."""
@@ -40,7 +40,7 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
     far as it cannot be foretold: at first in full, less after the averages have followed.
 
     The run length is that of `ConformalShiryaevRoberts` so far as what is left is independent; where the
-    past is used, more than twice as much is taken off the bets, as the weights are estimated too. Effects
+    past is used, four times as much is taken off the bets, as the weights are estimated too. Effects
     are its own, of what is left.
 
     Args:
@@ -80,7 +80,8 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         weights = _least_squares(past, centred)
         self._weights: list[float] = weights.tolist()
         rest = centred - past @ weights
-        super().__init__(rest, arl=arl, margin=DEPENDENT if any(self._weights) else 0.75)
+        margin = margin_for(len(rest), arl)
+        super().__init__(rest, arl=arl, margin=margin + DEPENDENT if any(self._weights) else margin)
 
     def _past(self, centred: Floats) -> Floats:
         """The averages before each of *centred* and after the last, shape (observations + 1, rates)."""

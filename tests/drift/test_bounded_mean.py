@@ -7,15 +7,15 @@ from resilient_ml.drift import ECusum, EShiryaevRoberts
 
 
 def stakes(tolerated: float) -> list[float]:
-    highest = min(0.9 / tolerated, 40.0)
-    return [highest * 0.02 ** (1 - rung / 7) for rung in range(8)]
+    highest = min(0.5 / tolerated, 40.0)
+    return [highest * 0.1 ** (1 - rung / 4) for rung in range(5)]
 
 
 @pytest.mark.parametrize("tolerated", [0.2, 0.01])
 @pytest.mark.parametrize("form", [EShiryaevRoberts, ECusum])
 def test_the_evidence_is_the_formula(form: type[EShiryaevRoberts] | type[ECusum], tolerated: float) -> None:
     detector = form(tolerated, arl=1e9)
-    wealth = [0.0] * 8
+    wealth = [0.0] * 5
     for value in (0.0, 1.0, 0.5, 1.0, 0.25):
         detector.update(value)
         into = [one + 1 if form is EShiryaevRoberts else max(one, 1) for one in wealth]
@@ -23,7 +23,7 @@ def test_the_evidence_is_the_formula(form: type[EShiryaevRoberts] | type[ECusum]
             one * (1 + stake * (value - tolerated))
             for one, stake in zip(into, stakes(tolerated), strict=True)
         ]
-        assert detector.statistic == pytest.approx(sum(wealth) / 8)
+        assert detector.statistic == pytest.approx(sum(wealth) / 5)
 
 
 def test_the_alarm_comes_when_the_evidence_reaches_the_run_length() -> None:

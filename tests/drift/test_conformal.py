@@ -1,5 +1,9 @@
 """Scores watched by their ranks."""
 
+from collections.abc import Callable
+from statistics import NormalDist
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,22 +14,61 @@ QUIET = np.random.default_rng(1).normal(size=1000)
 
 def test_the_evidence_is_the_formula() -> None:
     reference = np.arange(20.0)
-    detector = ConformalShiryaevRoberts(reference, arl=1e9)
-    fee = 0.75 / 20**0.5
-    out = 2 * np.abs((2 * np.arange(20) + 1 - 20) / 21) - 1
-    wealth = np.zeros(12)
+    detector = ConformalShiryaevRoberts(reference, arl=1e9, margin=0.2)
+    quantile = np.vectorize(NormalDist().inv_cdf)
+    ratios: list[Callable[[Any], Any]] = []
+    for shift in (0.25, 0.5, 1.0):
+        ratios += [lambda z, d=shift: np.exp(d * z), lambda z, d=shift: np.exp(-d * z)]
+    for spread in (0.6, 1.5, 2.2):
+        ratios += [lambda z, s=spread: np.exp(z**2 / 2 * (1 - 1 / s**2))]
+    # A new value's rank is that of any of the reference as often, and now and then beyond them.
+    known = quantile(np.array([0, *range(1, 40, 2), 40]) / 42 + 1 / 42)
+    often = np.array([0.5, *[1.0] * 20, 0.5]) / 21
+
+    def mean(values: Any) -> Any:
+        return max(values @ often, values[1:-1].mean())
+
+    wealth = np.zeros(9)
     for value in (3.0, 25.0, 7.5, 19.0):
         rank = (reference < value).sum() + (reference <= value).sum()
-        u = (rank - 20) / 21
-        v = 2 * abs(u) - 1 - out.mean()
         bets = []
-        for score, furthest in ((u, 20 / 21), (v, max(1 - out.mean() - 2 / 21, 1 + out.mean()))):
-            for stake in (0.2, 0.5, 0.9):
-                bet = min(stake, 0.95 / (furthest + fee))
-                bets += [1 + bet * score - bet * fee, 1 - bet * score - bet * fee]
+        for ratio in ratios:
+            usual = ratio(known) / mean(ratio(known))
+            floor = mean(np.maximum(usual, 0.05))
+            usual = np.maximum(usual, 0.05) / floor
+            fee = 0.2 / 20**0.5 * np.sqrt((usual - 1) ** 2 @ often)
+            here = max(ratio(quantile((rank + 1) / 42)) / mean(ratio(known)), 0.05) / floor
+            bets.append(max(here * (1 - fee), 0.05))
         wealth = (wealth + 1) * bets
         detector.update(value)
         assert detector.statistic == pytest.approx(wealth.mean())
+
+
+def test_no_bet_earns_anything_by_chance() -> None:
+    for reference in (QUIET, np.round(QUIET), np.where(QUIET > 0.3, 1.0, QUIET)):
+        earned = 0.0
+        for value in reference:
+            detector = ConformalShiryaevRoberts(reference, arl=1e9, margin=0.0)
+            detector.update(value)
+            earned += detector.statistic
+        assert 0.97 < earned / len(reference) <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("count", "arl", "margin"),
+    [(1000, 10_000, 0.75), (1000, 15_000, 0.75), (100, 10_000, 1.22), (50, 10_000, 1.67), (1000, 3e5, 0.99)],
+)
+def test_a_small_reference_beside_a_long_run_takes_more_off(count: int, arl: float, margin: float) -> None:
+    assert ConformalShiryaevRoberts(QUIET[:count], arl=arl).margin == pytest.approx(margin, abs=0.01)
+
+
+@pytest.mark.parametrize("count", [50, 200])
+def test_small_references_keep_the_promise(count: int) -> None:
+    alarms = 0
+    for seed in range(60):
+        draw = np.random.default_rng([seed, count]).normal
+        alarms += len(ConformalShiryaevRoberts(draw(size=count), arl=2000).update_many(draw(size=5000)))
+    assert 0 < alarms <= 60 * 5000 / 2000
 
 
 @pytest.mark.parametrize(
