@@ -151,6 +151,9 @@ def test_fewer_of_a_value_that_most_have_are_noticed() -> None:
     assert 1000 <= detector.update_many(np.r_[confidence(0.6, 1000), confidence(0.2, 300)])[0] < 1060
     assert detector.evidence is not None
     assert detector.evidence.effect < -0.1
+    place, gained = detector.evidence.parts[0]
+    assert detector.cuts[place] == 1.0
+    assert gained < -0.3
 
 
 def test_only_ranks_count() -> None:
@@ -183,7 +186,38 @@ def test_the_evidence_says_how_much_and_which_way_and_since_when(shift: float, s
     assert sizes[0] == pytest.approx(max(map(abs, gained.values())))
 
 
+def test_outliers_are_in_the_bin_above_all_of_the_reference() -> None:
+    values = stream(CHANGES["outliers"][0])
+    detector = WindowedKS(QUIET)
+    first = int(detector.update_many(values)[0])
+    detector.reset()
+    detector.update_many(values[: first + 1])
+    evidence = detector.evidence
+    assert evidence is not None
+    latest = values[first + 1 - evidence.since : first + 1]
+    assert latest[0] == 8.0
+    assert dict(evidence.parts)[len(detector.cuts)] == pytest.approx((latest == 8.0).mean())
+
+
+def test_a_small_reference_without_ties_is_cut_at_each_value_once() -> None:
+    assert WindowedKS(np.arange(25.0)).cuts == [-5e-324, *np.arange(25.0)]
+
+
 def test_the_effect_is_less_what_chance_shows() -> None:
+    values = np.random.default_rng(9).normal(0.5, size=2000)
+    small = WindowedKS(QUIET, windows=[80])
+    small.update_many(values)
+    evidence = small.evidence
+    assert evidence is not None
+    assert (evidence.since, round(evidence.effect, 3)) == (50, 0.306)
+    latest = values[evidence.at - evidence.since : evidence.at]
+    effects = []
+    for cut in small.cuts[1:-1]:
+        share = (QUIET > cut).mean()
+        chance = math.sqrt(share * (1 - share) * 2 / math.pi / evidence.since)
+        effects.append((latest > cut).mean() - share - chance)
+    assert np.isclose(effects, evidence.effect).any()
+
     detector = WindowedKS(np.arange(1000.0), windows=[20])
     detector.update_many(np.full(40, 2000.0))
     assert detector.evidence is not None
