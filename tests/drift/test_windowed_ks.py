@@ -213,7 +213,7 @@ def test_the_effect_is_less_what_chance_shows() -> None:
     latest = values[evidence.at - evidence.since : evidence.at]
     effects = []
     for cut in small.cuts[1:-1]:
-        share = (QUIET > cut).mean()
+        share = (cut < QUIET).mean()
         chance = math.sqrt(share * (1 - share) * 2 / math.pi / evidence.since)
         effects.append((latest > cut).mean() - share - chance)
     assert np.isclose(effects, evidence.effect).any()
