@@ -24,6 +24,7 @@ from resilient_ml.drift import (
     EShiryaevRoberts,
     RandomFeatureAverages,
     WhitenedShiryaevRoberts,
+    WindowedKS,
 )
 
 SINGLES, MANY, ROUNDS = 5_000, 100_000, 5
@@ -48,6 +49,7 @@ def ours() -> list[tuple[str, Detector, Any]]:
         ("ECusum", ECusum.from_reference(errors[:1000]), errors),
         ("ConformalShiryaevRoberts", ConformalShiryaevRoberts(scores[:1000]), scores),
         ("WhitenedShiryaevRoberts", WhitenedShiryaevRoberts(scores[:1000]), scores),
+        ("WindowedKS", WindowedKS(scores[:1000]), scores),
         ("CategoricalShiryaevRoberts", CategoricalShiryaevRoberts(classes[:1000]), classes),
         ("RandomFeatureAverages, 384-d", RandomFeatureAverages(rows[:1000]), rows),
     ]

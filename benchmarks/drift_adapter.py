@@ -15,6 +15,7 @@ from resilient_ml.drift import (
     EShiryaevRoberts,
     RandomFeatureAverages,
     WhitenedShiryaevRoberts,
+    WindowedKS,
 )
 
 ARL = 10_000
@@ -61,6 +62,7 @@ REGISTRY = [
     entry("ECusum", "bern", ECusum.from_reference),
     entry("ConformalShiryaevRoberts", "real", ConformalShiryaevRoberts),
     entry("WhitenedShiryaevRoberts", "real", WhitenedShiryaevRoberts),
+    entry("WindowedKS", "real", WindowedKS),
     entry("CategoricalShiryaevRoberts", "cat", CategoricalShiryaevRoberts),
     entry("RandomFeatureAverages", "multi", RandomFeatureAverages),
 ]

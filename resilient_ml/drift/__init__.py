@@ -11,6 +11,7 @@ from .monitor import Change, State
 from .random_features import RandomFeatureAverages
 from .signals import Classes, Losses, Numbers, Signal, Vectors
 from .whitened import WhitenedShiryaevRoberts
+from .windowed_ks import WindowedKS
 
 __all__ = [
     "AccuracyEstimate",
@@ -32,6 +33,7 @@ __all__ = [
     "State",
     "Vectors",
     "WhitenedShiryaevRoberts",
+    "WindowedKS",
     "chi_square",
     "jensen_shannon",
     "ks",

@@ -20,6 +20,7 @@ from resilient_ml.drift import (
     EShiryaevRoberts,
     RandomFeatureAverages,
     WhitenedShiryaevRoberts,
+    WindowedKS,
 )
 
 
@@ -58,6 +59,7 @@ MAKE: dict[str, Callable[[], Detector]] = {
     "ConformalShiryaevRoberts": lambda: ConformalShiryaevRoberts(normal(500, 0.0, 3), arl=1000),
     "WhitenedShiryaevRoberts": lambda: WhitenedShiryaevRoberts(remembering(1000, 0, 3), arl=1000),
     "RandomFeatureAverages": lambda: RandomFeatureAverages.from_state(averages()),
+    "WindowedKS": lambda: WindowedKS(normal(500, 0.0, 3), arl=1000),
     "CategoricalShiryaevRoberts": lambda: CategoricalShiryaevRoberts([0] * 900 + [1] * 100, arl=1000),
 }
 STREAM: dict[str, Any] = {name: np.r_[errors(0.1, 300, 1), errors(0.6, 300, 2)] for name in MAKE}
@@ -65,6 +67,7 @@ STREAM["CategoricalShiryaevRoberts"] = np.r_[errors(0.1, 300, 7), errors(0.6, 30
 STREAM["RandomFeatureAverages"] = np.concatenate([rows(300, 0.0, 4), rows(300, 1.0, 5)])
 STREAM["WhitenedShiryaevRoberts"] = remembering(600, 300, 4)
 STREAM["ConformalShiryaevRoberts"] = np.r_[normal(300, 0.0, 4), normal(300, 1.0, 5)]
+STREAM["WindowedKS"] = STREAM["ConformalShiryaevRoberts"]
 
 
 @pytest.fixture(params=MAKE)

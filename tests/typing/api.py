@@ -95,6 +95,7 @@ from resilient_ml.drift import (
     RandomFeatureAverages,
     Vectors,
     WhitenedShiryaevRoberts,
+    WindowedKS,
     chi_square,
     jensen_shannon,
     ks,
@@ -485,6 +486,7 @@ def watch_for_drift(scores: list[float]) -> None:
         errors,
         ConformalShiryaevRoberts(scores),
         WhitenedShiryaevRoberts(scores),
+        WindowedKS(scores, arl=30_000, windows=[50, 200]),
         CategoricalShiryaevRoberts(scores, categories=3),
         RandomFeatureAverages(np.array([scores]), seed=1),
     ]
