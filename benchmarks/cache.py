@@ -126,7 +126,7 @@ def peers() -> dict[str, Callable[[list[int], int], int]]:
     else:
 
         def theine_run(trace: list[int], size: int) -> int:
-            held = theine.Cache(size)
+            held: Any = theine.Cache(size)
             hits = 0
             for key in trace:
                 _, there = held.get(key)

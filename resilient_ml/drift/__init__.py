@@ -9,7 +9,9 @@ from .e_cusum import ECusum
 from .e_shiryaev_roberts import EShiryaevRoberts
 from .monitor import Change, State
 from .random_features import RandomFeatureAverages
+from .seasonal import SeasonalShiryaevRoberts
 from .signals import Classes, Losses, Numbers, Signal, Vectors
+from .thinned import Thinned, correlation_time
 from .whitened import WhitenedShiryaevRoberts
 from .windowed_ks import WindowedKS
 
@@ -29,12 +31,15 @@ __all__ = [
     "Losses",
     "Numbers",
     "RandomFeatureAverages",
+    "SeasonalShiryaevRoberts",
     "Signal",
     "State",
+    "Thinned",
     "Vectors",
     "WhitenedShiryaevRoberts",
     "WindowedKS",
     "chi_square",
+    "correlation_time",
     "jensen_shannon",
     "ks",
     "mmd",

@@ -176,10 +176,11 @@ def _bets(count: int, own: npt.NDArray[np.intp], margin: float) -> Floats:
     shares = own_shares * count / (count + 1.0)
     shares[[0, -1]] += 0.5 / (count + 1.0)
     # Where there are ties, how much is beyond the reference is not known: a bet earns nothing either way.
-    table = np.array(ratios)
+    table: Floats = np.array(ratios)
     table /= np.maximum(table @ shares, table @ own_shares)[:, None]
     table = np.maximum(table, LEAST)
     table /= np.maximum(table @ shares, table @ own_shares)[:, None]
     spread = np.sqrt((table - 1.0) ** 2 @ shares)
     fees = np.minimum(margin / math.sqrt(count) * spread, 0.9)
-    return np.maximum(table * (1.0 - fees)[:, None], LEAST)
+    lowered: Floats = np.maximum(table * (1.0 - fees)[:, None], LEAST)
+    return lowered

@@ -25,11 +25,14 @@ import numpy as np
 from .. import _checks
 from .detector import Detector, Evidence, Floats
 from .signals import Losses, Signal, finite_rows
+from .thinned import Thinned
 
 State = Literal["learning", "ok", "warn", "drifted"]
 _ORDER: tuple[State, ...] = ("learning", "ok", "warn", "drifted")
 _QUIET_ALARMS = 3
 """So many times the delay of the alarm a channel must be quiet, where that is more than *rearm*."""
+_LARGEST = 4
+"""So many times its size a reference grows to where it does not tell enough."""
 OTHERS = "others"
 
 
@@ -87,7 +90,10 @@ class Channel:
         self._size = max(size, signal.least)
         self._rearm = rearm
         self._learnt: list[Floats] = []
+        self._wanted = self._size
         self._count = 0
+        self._stride = 1
+        self._passed = 0
         self._quiet = 0
         self._needed = rearm
         if reference is not None:
@@ -96,7 +102,13 @@ class Channel:
             self._begin(np.empty(0))
 
     def _begin(self, reference: Floats) -> None:
-        self.detector = self.signal.detector(reference, self._arl)
+        if self._stride == 1:
+            self.detector = self.signal.detector(reference, self._arl)
+        else:
+            make = self.signal.detector
+            self.detector = Thinned(
+                lambda _, run: make(reference, run), reference, every=self._stride, arl=self._arl
+            )
         self.state = "ok"
         self._learnt = []
 
@@ -129,14 +141,29 @@ class Channel:
     def _learn(self, values: Floats, changes: list[Change]) -> Floats:
         """Put what is finite into the reference; what is left over once it is full."""
         values = values[finite_rows(values)]
-        room = self._size - self._count
-        self._learnt.append(values[:room])
-        self._count += len(self._learnt[-1])
-        if self._count < self._size:
-            return values[:0]
-        self._begin(np.concatenate(self._learnt))
-        changes.append(Change(self.signal.name, self.segment, "learning", "ok", self.seen))
-        return values[room:]
+        while len(values):
+            room = (self._wanted - self._count) * self._stride
+            kept = values[:room][-self._passed % self._stride :: self._stride]
+            self._passed += len(values[:room])
+            values = values[room:]
+            self._learnt.append(kept)
+            self._count += len(kept)
+            if self._count < self._wanted:
+                break
+            reference = np.concatenate(self._learnt)
+            if self.signal.tells_enough(reference):
+                self._begin(reference)
+                changes.append(Change(self.signal.name, self.segment, "learning", "ok", self.seen))
+                break
+            self._learnt = [reference]
+            if self._wanted < _LARGEST * self._size:
+                self._wanted += self._size
+            else:  # to reach further back it is kept more thinly, and so will the stream be watched
+                self._learnt = [reference[::2]]
+                self._count = len(self._learnt[0])
+                self._stride *= 2
+                self._passed = 0
+        return values
 
     def _change(self, after: State, evidence: Evidence | None = None) -> Change:
         before, self.state = self.state, after

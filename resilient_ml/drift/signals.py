@@ -15,10 +15,51 @@ from .conformal import ConformalShiryaevRoberts
 from .detector import Detector, Floats
 from .e_shiryaev_roberts import EShiryaevRoberts
 from .random_features import RandomFeatureAverages
+from .seasonal import SeasonalShiryaevRoberts, visits
+from .thinned import Thinned, spacing
 from .whitened import WhitenedShiryaevRoberts
+from .windowed_ks import WindowedKS
 
 Side = Literal["answer", "input"]
 _MOST_CLASSES = 1000
+_MOST_STRATA = 1000
+
+
+class Numbering:
+    """Numbers for things that have a hash, in the order in which they are first seen.
+
+    Args:
+        most: So many are told apart; all others have this number.
+
+    Attributes:
+        names: What they are called, by number.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._numbers: dict[Hashable, int] = {}
+        self.names: list[str] = []
+
+    def of(self, one: Hashable) -> int:
+        """The number of *one*."""
+        number = self._numbers.get(one)
+        if number is None:
+            number = len(self._numbers)
+            if number >= self._most:
+                return self._most
+            # Two threads that meet a new one at once may skip a number: nothing counts on there being none.
+            number = self._numbers.setdefault(one, number)
+            if number == len(self.names):
+                self.names.append(str(one)[:40])
+        return number
+
+
+def _apart(
+    make: Callable[[Floats, float], Detector], reference: Floats, arl: float, *, memory: bool = True
+) -> Detector:
+    """What *make* makes, given every so many observations where neighbours resemble each other."""
+    every = spacing(reference) if memory else 1
+    return make(reference, arl) if every == 1 else Thinned(make, reference, every=every, arl=arl)
 
 
 class Signal(ABC):
@@ -58,6 +99,10 @@ class Signal(ABC):
     def detector(self, reference: Floats, arl: float) -> Detector:
         """What watches it, against observations of quiet times."""
 
+    def tells_enough(self, reference: Floats) -> bool:
+        """Whether a reference that is long enough also shows all that it must."""
+        return True
+
     def part_name(self, part: int, detector: Detector) -> str:
         """What part number *part* of an alarm's evidence is called."""
         return str(part)
@@ -73,6 +118,15 @@ class Numbers(Signal):
         name, of, side: As for :class:`Signal`.
         memory: Whether neighbouring observations may resemble each other, or swing slowly over the day. True
             costs a little delay; False is for calls that are known to be independent.
+        shape: Whether any change of the distribution counts, one of two modes into one, say, and not only
+            that of its level or spread, which are found sooner without.
+        strata: A function without arguments that says at each call to which *stratum* its observations
+            belong: the hour of the week, say, as with ``lambda: time.strftime("%a%H")``. Each is then judged
+            among those of its stratum, so that cycles are no drift. The reference grows until the stream
+            came to each stratum twice; one that is given has rows of (stratum number, observation).
+
+    Raises:
+        ValueError: *shape* and *strata* are both given.
     """
 
     def __init__(
@@ -82,12 +136,23 @@ class Numbers(Signal):
         *,
         side: Side = "answer",
         memory: bool = True,
+        shape: bool = False,
+        strata: Callable[[], Hashable] | None = None,
     ) -> None:
         super().__init__(name, of, side=side)
         self.memory: bool = _checks.flag("memory", memory, remedy="False says that calls are independent")
+        self.shape: bool = _checks.flag("shape", shape, remedy="True finds any change of the distribution")
+        self.strata: Callable[[], Hashable] | None = (
+            None
+            if strata is None
+            else _checks.function("strata", strata, remedy="pass a function without arguments")
+        )
+        if shape and strata is not None:
+            raise ValueError("shape and strata cannot both be asked for; watch the value as two signals")
+        self._numbers = Numbering(_MOST_STRATA)
 
     def read(self, value: Any) -> Floats:
-        """One number, or one a row."""
+        """One number, or one a row; with *strata* each with the number of its stratum."""
         numbers = np.array(value, dtype=np.float64)
         if numbers.ndim > 1:
             numbers = numbers.reshape(len(numbers), -1) if numbers.ndim > 2 else numbers
@@ -96,10 +161,21 @@ class Numbers(Signal):
                     f"{self!r} was given shape {numbers.shape}; pass of= to take one number a row, or use "
                     "Vectors"
                 )
-        return numbers.reshape(-1)
+        numbers = numbers.reshape(-1)
+        if self.strata is None:
+            return numbers
+        return np.column_stack([np.full(len(numbers), float(self._numbers.of(self.strata()))), numbers])
+
+    def tells_enough(self, reference: Floats) -> bool:
+        """Whether the stream came to each stratum twice."""
+        return self.strata is None or visits(reference[:, 0]) >= 2.0
 
     def detector(self, reference: Floats, arl: float) -> Detector:
         """Ranks, and what the past foretells taken off first."""
+        if self.strata is not None:
+            return SeasonalShiryaevRoberts(reference, arl=arl)
+        if self.shape:
+            return _apart(lambda rows, run: WindowedKS(rows, arl=run), reference, arl, memory=self.memory)
         if self.memory:
             return WhitenedShiryaevRoberts(reference, arl=arl)
         return ConformalShiryaevRoberts(reference, arl=arl)
@@ -113,8 +189,7 @@ class Classes(Signal):
 
     def __init__(self, name: str, of: Callable[..., Any] | None = None, *, side: Side = "answer") -> None:
         super().__init__(name, of, side=side)
-        self._numbers: dict[Hashable, int] = {}
-        self._names: list[str] = []
+        self._numbers = Numbering(_MOST_CLASSES)
 
     def read(self, value: Any) -> Floats:
         """The numbers of the classes."""
@@ -126,29 +201,22 @@ class Classes(Signal):
 
     def _number(self, one: Any) -> int:
         try:
-            number = self._numbers.get(one)
+            return self._numbers.of(one)
         except TypeError as error:
             raise ValueError(
                 f"{self!r} was given {_checks.shown(one)}, which has no hash; pass of="
             ) from error
-        if number is None:
-            number = len(self._numbers)
-            if number >= _MOST_CLASSES:
-                return _MOST_CLASSES
-            # Two threads that meet a new class at once may skip a number: nothing counts on there being none.
-            number = self._numbers.setdefault(one, number)
-            if number == len(self._names):
-                self._names.append(str(one)[:40])
-        return number
 
     def detector(self, reference: Floats, arl: float) -> Detector:
-        """Bets on the recent shares."""
-        return CategoricalShiryaevRoberts(reference, arl=arl)
+        """Bets on the recent shares; of runs of one class, the first and every so many are used."""
+        return _apart(lambda known, run: CategoricalShiryaevRoberts(known, arl=run), reference, arl)
 
     def part_name(self, part: int, detector: Detector) -> str:
         """The class; those that the reference does not have are one."""
-        assert isinstance(detector, CategoricalShiryaevRoberts)
-        return self._names[part] if part < min(detector.categories, len(self._names)) else "others"
+        inner = detector.inner if isinstance(detector, Thinned) else detector
+        assert isinstance(inner, CategoricalShiryaevRoberts)
+        names = self._numbers.names
+        return names[part] if part < min(inner.categories, len(names)) else "others"
 
 
 class Vectors(Signal):
@@ -181,7 +249,7 @@ class Vectors(Signal):
 
     def detector(self, reference: Floats, arl: float) -> Detector:
         """Averages of random features."""
-        return RandomFeatureAverages(reference, arl=arl)
+        return _apart(lambda rows, run: RandomFeatureAverages(rows, arl=run), reference, arl)
 
     def part_name(self, part: int, detector: Detector) -> str:
         """The feature."""
@@ -221,7 +289,7 @@ class Losses(Signal):
         """Bets on a mean that has risen."""
         if self.tolerated is not None:
             return EShiryaevRoberts(self.tolerated, arl=arl)
-        return EShiryaevRoberts.from_reference(reference, arl=arl)
+        return _apart(lambda known, run: EShiryaevRoberts.from_reference(known, arl=run), reference, arl)
 
 
 def finite_rows(rows: Floats) -> npt.NDArray[np.bool_]:

@@ -80,8 +80,11 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         weights = _least_squares(past, centred)
         self._weights: list[float] = weights.tolist()
         rest = centred - past @ weights
-        margin = margin_for(len(rest), arl)
+        margin = self._margin(len(rest), arl)
         super().__init__(rest, arl=arl, margin=margin + DEPENDENT if any(self._weights) else margin)
+
+    def _margin(self, count: int, arl: float) -> float:
+        return margin_for(count, arl)
 
     def _past(self, centred: Floats) -> Floats:
         """The averages before each of *centred* and after the last, shape (observations + 1, rates)."""

@@ -208,9 +208,9 @@ def test_losses_learn_what_is_usual():
 
 def test_two_threads_that_meet_a_new_class_at_once_agree():
     signal = Classes("label")
-    signal._names.append("taken by another")
+    signal._numbers.names.append("taken by another")
     assert signal.read("cat").tolist() == [0]
-    assert signal._names == ["taken by another"]
+    assert signal._numbers.names == ["taken by another"]
 
 
 def test_what_is_read_is_a_copy():
@@ -228,7 +228,7 @@ def test_classes_are_numbered_as_they_come_and_few():
     detector = signal.detector(np.array([0.0, 1.0] * 50), 1000)
     assert [signal.part_name(part, detector) for part in (0, 1, 2, 99)] == ["cat", "dog", "others", "others"]
     assert signal.read([str(number) for number in range(3000)]).max() == 1000
-    assert len(signal._numbers) == 1000
+    assert len(signal._numbers.names) == 1000
     with pytest.raises(
         ValueError, match=r"Classes\('label'\) was given an object of type dict, which has no hash"
     ):

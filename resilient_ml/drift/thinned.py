@@ -1,0 +1,187 @@
+"""Streams with memory: a detector that supposes independence is given only every so many observations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .._checks import function, whole
+from .detector import Detector, Evidence, Floats
+
+NOTICEABLE = 1.35
+"""A correlation time up to this is taken for none: 1000 independent observations seldom show more."""
+
+APART = 1.5
+"""So many correlation times apart, what is left of an exponential memory is a twentieth."""
+
+ENOUGH = 100
+"""The reference is thinned too, as far as this many observations are left of it."""
+
+
+class Thinned(Detector):
+    """Gives a detector every so many observations of a stream with memory, which it takes for independent.
+
+    Errors come in bursts, embeddings follow a conversation, routes repeat: neighbours resemble each other,
+    and what supposes independence takes that for news. Observations far enough apart are independent for all
+    that matters. *make* is asked for a detector of the run length that is left, so *arl* counts all
+    observations, seen or passed over; where there is no memory nothing is passed over.
+
+    A single score loses less with `WhitenedShiryaevRoberts`, which uses every observation.
+
+    Effects, parts and the statistic are those of the detector inside.
+
+    Args:
+        make: ``(reference, arl) -> detector``, such as ``EShiryaevRoberts.from_reference`` with a keyword
+            bound, or ``lambda rows, arl: RandomFeatureAverages(rows, arl=arl)``.
+        reference: Observations of quiet times in the order in which they came; shape (n,), or (n, features).
+        every: Of how many observations one is used, from 1; by default one and a
+            half times the `correlation_time`, or 1 where there is none.
+        arl: Observations between false alarms, from 2; the default is one in 10 000.
+
+    Attributes:
+        inner: The detector inside.
+        every: Of how many observations one is used.
+
+    Raises:
+        ValueError: A parameter is out of its range.
+
+    >>> from resilient_ml.drift import EShiryaevRoberts
+    >>> draw = np.random.default_rng(3).random
+    >>> bad = np.repeat(draw(400) < 0.1, 5)  # errors come five at a time
+    >>> detector = Thinned(lambda quiet, arl: EShiryaevRoberts.from_reference(quiet, arl=arl), bad[:1500])
+    >>> detector.every, len(detector.update_many(bad[1500:]))
+    (8, 0)
+    >>> len(detector.update_many(np.repeat(draw(60) < 0.5, 5))) > 0
+    True
+
+    Source: A. D. Sokal, "Monte Carlo Methods in Statistical Mechanics", 1996, section 3, for the correlation
+    time; C. J. Geyer, Statistical Science 7(4), 1992, for where its sum ends.
+    """
+
+    _kind: ClassVar[str] = "Thinned"
+
+    def __init__(
+        self,
+        make: Callable[[Floats, float], Detector],
+        reference: npt.ArrayLike,
+        *,
+        every: int | None = None,
+        arl: float = 10_000,
+    ) -> None:
+        super().__init__(arl)
+        function("make", make, remedy="pass a function of a reference and a run length")
+        rows = np.asarray(reference, dtype=np.float64)
+        every = (
+            spacing(rows)
+            if every is None
+            else whole("every", every, at_least=1, remedy="leave it out to have it found")
+        )
+        kept = rows[:: max(1, min(every, len(rows) // ENOUGH))]
+        self._setup(make(kept, max(self.arl / every, 2.0)), every)
+
+    def _setup(self, inner: Detector, every: int) -> None:
+        self.every: int = every
+        self.inner: Detector = inner
+        self._mirror()
+
+    def _mirror(self) -> None:
+        self.statistic: float = self.inner.statistic
+        self.threshold: float = self.inner.threshold
+
+    def _warning(self) -> float:
+        return self.inner._warning()
+
+    def update(self, value: Any) -> bool:
+        """Feed one observation; whether it raised an alarm."""
+        if not np.isfinite(value).all():
+            return self._refuse()
+        return bool(len(self.update_many(np.asarray(value, dtype=np.float64)[None])))
+
+    def _rows(self, values: npt.ArrayLike) -> Floats:
+        return self.inner._rows(values)
+
+    def _absorb(self, rows: Floats) -> tuple[int, bool]:
+        first = -self.seen % self.every
+        picked = rows[first :: self.every]
+        done, alarm = 0, False
+        while done < len(picked) and not alarm:
+            used, alarm = self.inner._absorb(picked[done:])
+            done += used
+            self.inner.seen += used
+        self._mirror()
+        return (first + (done - 1) * self.every + 1 if alarm else len(rows)), alarm
+
+    def _explain(self) -> Evidence:
+        found = self.inner._explain()
+        return replace(found, at=self.seen, since=(found.since - 1) * self.every + 1)
+
+    def _begin(self) -> None:
+        self.inner._begin()
+        self._mirror()
+
+    def reset(self) -> None:
+        """Begin anew with the same reference: nothing has been seen."""
+        super().reset()
+        self.inner.reset()
+
+    def _save(self) -> dict[str, Any]:
+        return {"arl": self.arl, "every": self.every, "inner": self.inner.state()}
+
+    @classmethod
+    def _load(cls, state: Mapping[str, Any]) -> Self:
+        detector = cls.__new__(cls)
+        Detector.__init__(detector, state["arl"])
+        inner = state["inner"]
+        (kind,) = (one for one in _detectors(Detector) if one.__dict__.get("_kind") == inner["detector"])
+        detector._setup(kind.from_state(inner), int(state["every"]))
+        return detector
+
+
+def _detectors(kind: type[Detector]) -> list[type[Detector]]:
+    return [kind, *(one for below in kind.__subclasses__() for one in _detectors(below))]
+
+
+def spacing(reference: npt.ArrayLike) -> int:
+    """How many observations apart those of a stream are independent for all that matters."""
+    time = correlation_time(reference)
+    return 1 if time <= NOTICEABLE else math.ceil(APART * time)
+
+
+def correlation_time(reference: npt.ArrayLike) -> float:
+    """For how many observations a stream remembers: 1 where they are independent.
+
+    ``1 + 2 * sum of the autocorrelations``, up to the lag at which two in a row no longer add up to more
+    than 0. Of rows it is that of all features together, each standardised.
+
+    Args:
+        reference: Observations in the order in which they came, finite; shape (n,), or (n, features).
+
+    >>> correlation_time(np.arange(8) % 2)
+    1.0
+    >>> noise = np.random.default_rng(0).normal(size=4000)
+    >>> for place in range(1, 4000):
+    ...     noise[place] += 0.5 * noise[place - 1]
+    >>> round(correlation_time(noise), 1)
+    3.1
+    """
+    values = np.asarray(reference, dtype=np.float64)
+    rows = values.reshape(len(values), -1)
+    spread = rows.std(axis=0)
+    rows = ((rows - rows.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0))[:, spread > 0.0]
+    if not rows.size:
+        return 1.0
+    sizes = 1 << (2 * len(rows) - 1).bit_length()
+    powers = np.square(np.abs(np.fft.rfft(rows, sizes, axis=0))).sum(axis=1)
+    correlations = np.fft.irfft(powers, sizes)[: max(2, len(rows) // 4)] / rows.size
+    total = 1.0
+    for lag in range(1, len(correlations) - 1, 2):
+        pair = float(correlations[lag] + correlations[lag + 1])
+        if pair <= 0.0:
+            break
+        total += 2.0 * pair
+    return max(1.0, total)

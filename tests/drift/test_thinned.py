@@ -1,0 +1,129 @@
+"""Streams with memory, seen every so many observations."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from resilient_ml.drift import (
+    CategoricalShiryaevRoberts,
+    Detector,
+    EShiryaevRoberts,
+    RandomFeatureAverages,
+    Thinned,
+    correlation_time,
+)
+from resilient_ml.drift.thinned import spacing
+
+
+def bursts(count: int, rate: float, seed: int, memory: float = 0.6) -> Any:
+    """Errors of which one draws the next after it."""
+    draw = np.random.default_rng(seed).random(count)
+    errors = np.zeros(count)
+    for place in range(1, count):
+        before = errors[place - 1]
+        errors[place] = draw[place] < rate * (1 - memory) + memory * before
+    return errors
+
+
+def errors(reference: Any, arl: float) -> Detector:
+    return EShiryaevRoberts.from_reference(reference, arl=arl)
+
+
+def test_bursts_of_errors_alarm_no_more_often_than_promised() -> None:
+    plain = thinned = 0
+    for seed in range(10):
+        stream = bursts(6000, 0.1, seed)
+        detector = Thinned(errors, stream[:1000], arl=2000)
+        assert 4 <= detector.every <= 12
+        thinned += len(detector.update_many(stream[1000:]))
+        plain += len(errors(stream[:1000], 2000).update_many(stream[1000:]))
+    assert thinned <= 10 * 5000 / 2000 < plain
+
+
+def test_what_has_no_memory_is_seen_whole() -> None:
+    draw = np.random.default_rng(0)
+    for reference in (draw.normal(size=1000), draw.random(1000) < 0.1, draw.normal(size=(1000, 8))):
+        assert spacing(reference) == 1
+
+
+@pytest.mark.parametrize("memory", [0.3, 0.6, 0.8])
+def test_the_correlation_time_is_that_of_the_process(memory: float) -> None:
+    found = np.mean([correlation_time(bursts(4000, 0.3, seed, memory)) for seed in range(10)])
+    assert found == pytest.approx((1 + memory) / (1 - memory), rel=0.15)
+
+
+def test_features_without_spread_or_memory_of_any_kind_take_no_time() -> None:
+    assert correlation_time(np.full((100, 3), 2.5)) == 1.0
+    assert correlation_time([1.0, 2.0]) == 1.0
+    noise = np.random.default_rng(1).normal(size=(2000, 1))
+    walk = np.cumsum(noise, axis=0)
+    assert correlation_time(np.hstack([noise, np.full((2000, 1), 9.0)])) == correlation_time(noise)
+    both = correlation_time(np.hstack([walk, noise]))
+    assert both == pytest.approx((correlation_time(walk) + 1.0) / 2, rel=0.2)
+    assert both > 50
+
+
+def test_it_is_its_detector_at_every_third() -> None:
+    stream = bursts(3000, 0.1, 2)
+    stream[2000:] = bursts(1000, 0.5, 3)
+    detector, inner = Thinned(errors, stream[:900], every=3, arl=3000), errors(stream[:900:3], 1000)
+    assert (detector.update_many(stream[900:])[:3] // 3).tolist() == inner.update_many(stream[900::3])[
+        :3
+    ].tolist()
+    assert detector.statistic == inner.statistic
+    assert detector.threshold == inner.threshold == 1000
+    assert detector.seen == 2100
+    assert detector.inner.seen == inner.seen == 700
+    assert detector.evidence is not None
+    assert inner.evidence is not None
+    assert detector.evidence.effect == inner.evidence.effect
+    assert detector.evidence.since == 3 * inner.evidence.since - 2
+    assert detector.evidence.at == 3 * inner.evidence.at - 2
+
+
+def test_what_is_passed_over_leaves_no_trace_but_its_number() -> None:
+    detector = Thinned(errors, np.zeros(100), every=4, arl=1000)
+    found = []
+    for value in (1.0, 0.0, 1.0, 1.0, 1.0):
+        detector.update(value)
+        found.append(detector.statistic)
+    assert found[0] == found[1] == found[2] == found[3] < found[4]
+
+
+def test_a_reference_stays_large_enough() -> None:
+    sizes: list[int] = []
+
+    def make(reference: Any, arl: float) -> Detector:
+        sizes.append(len(reference))
+        return errors(reference, arl)
+
+    for every in (1, 3, 50):
+        Thinned(make, np.zeros(1000), every=every)
+    assert sizes == [1000, 334, 100]
+
+
+@pytest.mark.parametrize("kind", ["rows", "classes"])
+def test_any_detector_may_be_inside_and_comes_back_with_the_state(kind: str) -> None:
+    draw = np.random.default_rng(4)
+    stream: Any = draw.normal(size=(900, 3)) if kind == "rows" else draw.integers(0, 3, 900)
+
+    def make(reference: Any, arl: float) -> Detector:
+        if kind == "rows":
+            return RandomFeatureAverages(reference, arl=arl)
+        return CategoricalShiryaevRoberts(reference, arl=arl)
+
+    detector = Thinned(make, stream[:600], every=2, arl=1000)
+    detector.update_many(stream[600:751])
+    twin = Thinned.from_state(detector.state())
+    detector.update(stream[751])
+    twin.update(stream[751])
+    assert twin.state() == detector.state()
+    assert twin.inner.seen == 76
+
+
+def test_what_it_is_told_is_checked() -> None:
+    with pytest.raises(TypeError, match="make must be callable, got 3"):
+        Thinned(3, np.zeros(100))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="every must be at least 1, got 0"):
+        Thinned(errors, np.zeros(100), every=0)
