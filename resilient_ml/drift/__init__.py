@@ -1,18 +1,29 @@
 """Detectors of drift: pure, in bounded memory, told by the run length between false alarms."""
 
 from .accuracy import AccuracyEstimate, ConfidenceEstimator
+from .adwin import ADWIN
 from .categorical import CategoricalShiryaevRoberts
 from .conformal import ConformalShiryaevRoberts
+from .cusum import CUSUM
+from .ddm import DDM
 from .detector import Detector, Evidence, Level
 from .distances import Distance, chi_square, jensen_shannon, ks, mmd, psi, wasserstein
 from .e_cusum import ECusum
 from .e_shiryaev_roberts import EShiryaevRoberts
+from .hddm_a import HDDMA
+from .hddm_w import HDDMW
 from .monitor import Change, State
+from .page_hinkley import PageHinkley
 from .random_features import RandomFeatureAverages
 from .signals import Classes, Losses, Numbers, Signal, Vectors
 from .whitened import WhitenedShiryaevRoberts
 
 __all__ = [
+    "ADWIN",
+    "CUSUM",
+    "DDM",
+    "HDDMA",
+    "HDDMW",
     "AccuracyEstimate",
     "CategoricalShiryaevRoberts",
     "Change",
@@ -27,6 +38,7 @@ __all__ = [
     "Level",
     "Losses",
     "Numbers",
+    "PageHinkley",
     "RandomFeatureAverages",
     "Signal",
     "State",
