@@ -174,7 +174,7 @@ class ADWIN(Classic):
                 if count < least:
                     continue
                 if rest < least:
-                    return found
+                    break
                 m = 1.0 / (count - least + 1.0) + 1.0 / (rest - least + 1.0)
                 bound = math.sqrt(2.0 * m * variance * caution) + linear * m
                 difference = abs(before / count - after / rest)

@@ -105,7 +105,7 @@ class HDDMA(Classic):
         for best in self._best:
             if not best.count or mean + bound <= best.key:
                 best.count, best.key, best.mean, best.errors = count, mean + bound, mean, self._errors
-            elif mean > best.mean:
+            else:  # its bound was larger, so its mean is smaller
                 half = (count - best.count) / best.count * (1.0 / count) / 2
                 drift = math.sqrt(half * self._drift_log)
                 self.statistic = max(self.statistic, (mean - best.mean) / drift)
