@@ -24,10 +24,11 @@ class DDM(Classic):
     After an alarm all is forgotten. Warnings and alarms come at the same observations as those of river 0.26;
     there one NaN ends all alarms for ever, here it is refused.
 
-    ``p_min`` may have been a lucky start: with errors of 0.1 a third of all streams have a false alarm within
-    the first 1000 observations, eight times as many as at a detector that finds the rise to 0.2 sooner, and
-    with errors of 0.01 four in five. `EShiryaevRoberts` keeps a run length that you choose, by a theorem, and
-    is the better one wherever the tolerated rate is known or can be measured.
+    ``p_min`` may have been a lucky start. Measured at the defaults: of 100 streams with errors of 0.1, 40
+    have a false alarm within the first 1000 observations, and of 100 with errors of 0.01, 80.
+    `EShiryaevRoberts` with ``arl=10_000`` has one and one, finds a rise from 0.1 to 0.2 in 182 observations
+    where this one needs 242, and keeps its run length by a theorem: it is the better one wherever the
+    tolerated rate is known or can be measured.
 
     `statistic` is ``(p + s - p_min) / s_min``; the effect is the rate of errors since the minimum less the
     rate before.

@@ -25,10 +25,11 @@ class PageHinkley(Classic):
     The alarm comes when rise or fall exceeds *threshold*, once *min_instances* have been seen. Alarms come at
     the same observations as those of river 0.26; there one NaN ends all alarms for ever, here it is refused.
 
-    *delta* and *threshold* are in the unit of the observations, so no default fits: on confidences in [0, 1]
-    the default threshold takes 500 to 1500 observations, on normal scores it is exceeded by chance every
-    1642. `ConformalShiryaevRoberts` and `CUSUM` have no unit and a run length that you choose, and find the
-    same changes sooner. This one is for where a threshold is known from elsewhere.
+    *delta* and *threshold* are in the unit of the observations, so no default fits. Measured at the defaults:
+    on confidences a fall from Beta(8, 2) to Beta(6, 3) is found in 475 observations, by `CUSUM` in 17 and by
+    `ConformalShiryaevRoberts` in 30; on normal scores a false alarm comes every 1718, there every 20 000 and
+    more. Those two have no unit and a run length that you choose. This one is for where a threshold is known
+    from elsewhere.
 
     The effect is the mean since the lowest (or highest) sum, less the mean before, in the unit of the
     observations.

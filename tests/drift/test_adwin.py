@@ -18,6 +18,15 @@ def test_its_memory_grows_with_the_logarithm_of_the_stream() -> None:
     assert sum(len(buckets) * 2**place for place, buckets in enumerate(levels)) == 200_000
 
 
+def test_few_wait_for_a_slow_clock() -> None:
+    detector = ADWIN(clock=100_000)
+    detector.update_many(np.zeros(5000))
+    for _ in range(100):
+        detector.update(0.0)
+    assert detector.width == 5100
+    assert len(detector.state()["pending"]) < 64
+
+
 @pytest.mark.parametrize("most", [1, 2, 5])
 def test_each_bucket_is_the_sum_of_its_stretch(most: int) -> None:
     detector = ADWIN(clock=10, max_buckets=most)
@@ -26,6 +35,7 @@ def test_each_bucket_is_the_sum_of_its_stretch(most: int) -> None:
     rest = values.tolist()
     for place, buckets in reversed(list(enumerate(detector.state()["levels"]))):
         assert len(buckets) <= most
+        assert buckets or place + 1 < len(detector.state()["levels"])
         for bucket in buckets:
             assert bucket == sum(rest[: 2**place])
             del rest[: 2**place]
@@ -66,6 +76,9 @@ def test_the_bound_is_to_be_exceeded_by_a_cut_that_leaves_enough_on_both_sides()
     two, three = (ADWIN(clock=8, max_buckets=20, min_window=least, grace=0, delta=0.9) for least in (2, 3))
     assert two.update_many(values).tolist() == [7]
     assert three.update_many(values).tolist() == []
+    four = ADWIN(clock=8, max_buckets=20, min_window=4, grace=0, delta=0.9)
+    four.update_many([0.0] * 4 + [100.0] * 4)
+    assert four.statistic == pytest.approx(100.0 / bound(4, 4, 2500.0, 0.9, 4))
     assert not ADWIN(clock=8, min_window=5, grace=0, delta=1.0).update_many(values).tolist()
 
 
