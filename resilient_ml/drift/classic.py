@@ -23,8 +23,9 @@ CHUNK = 1024
 class Classic(Detector):
     """A detector that is known by its name and asked for by it.
 
-    How far its false alarms are apart depends on the stream, so `arl` is 0: nothing is promised. `level` is
-    ``warn`` where the definition has a warning, and never otherwise.
+    How far its false alarms are apart depends on the stream, so `arl` is 0: nothing is promised. It has no
+    reference, so after an alarm all is forgotten. `level` is ``warn`` where the definition has a warning, and
+    never otherwise.
 
     One observation at a time goes through `_step`, many at once through `_absorb`. Both add up in the same
     order, so what they find is equal to the last bit.

@@ -158,16 +158,15 @@ class HDDMA(Classic):
         return last + 1, alarm
 
     def _explain(self) -> Evidence:
-        mean = self._errors / self._count
-        rises = [(mean - best.mean, best) for best in self._best[:1]]
-        falls = [(-mean - best.mean, best) for best in self._best[1:]]
-
-        def share_of_bound(side: tuple[float, Beginning]) -> float:
-            difference, best = side
-            return difference * math.sqrt(best.count / max(self._count - best.count, 1))
-
-        _, best = max(rises + falls, key=share_of_bound)
-        since = self._count - best.count
+        mean, count = self._errors / self._count, self._count
+        # Of the two sides the one whose difference is the larger share of its bound.
+        _, best = max(
+            zip((mean, -mean), self._best, strict=False),
+            key=lambda side: (
+                (side[0] - side[1].mean) * math.sqrt(side[1].count / max(count - side[1].count, 1))
+            ),
+        )
+        since = count - best.count
         before, after = best.errors / best.count, (self._errors - best.errors) / since
         within = best.errors * (1.0 - before) + since * after * (1.0 - after)
         effect = moved(before, after, (best.count, since), within)

@@ -23,7 +23,9 @@ class PageHinkley(Classic):
         D <- alpha * D + (x - m) + delta      fall = highest D so far - D
 
     The alarm comes when rise or fall exceeds *threshold*, once *min_instances* have been seen. Alarms come at
-    the same observations as those of river 0.26; there one NaN ends all alarms for ever, here it is refused.
+    the same observations as those of river 0.26, with two exceptions: there one NaN ends all alarms for ever,
+    here it is refused; and far from 0, from about 1e10 times the noise on, rounding of the running mean moves
+    or makes alarms there, while here all is measured from the first observation.
 
     *delta* and *threshold* are in the unit of the observations, so no default fits. Measured at the defaults:
     on confidences a fall from Beta(8, 2) to Beta(6, 3) is found in 475 observations, by `CUSUM` in 17 and by

@@ -61,14 +61,19 @@ def bound(count: int, rest: int, variance: float, delta: float, least: int) -> f
 
 
 def test_the_statistic_is_the_largest_difference_by_its_bound() -> None:
-    values = np.random.default_rng(3).normal(size=8)
+    values = np.array([0.0] * 4 + [9.0] * 4 + [9.0, 0.0] * 4) + np.random.default_rng(3).random(16)
     detector = ADWIN(clock=8, max_buckets=20, min_window=2, grace=0, delta=0.1)
-    detector.update_many(values)
-    ratios = [
-        abs(values[:cut].mean() - values[cut:].mean()) / bound(cut, 8 - cut, values.var(), 0.1, 2)
-        for cut in range(2, 7)
-    ]
-    assert detector.statistic == pytest.approx(max(ratios))
+    seen = []
+    for count in (8, 16):
+        detector.update_many(values[count - 8 : count])
+        part = values[:count]
+        ratios = [
+            abs(part[:cut].mean() - part[cut:].mean()) / bound(cut, count - cut, part.var(), 0.1, 2)
+            for cut in range(2, count - 1)
+        ]
+        assert detector.statistic == pytest.approx(max(ratios))
+        seen.append(detector.statistic)
+    assert seen[1] < seen[0] < 1.0
 
 
 def test_the_bound_is_to_be_exceeded_by_a_cut_that_leaves_enough_on_both_sides() -> None:
