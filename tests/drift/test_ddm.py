@@ -72,16 +72,17 @@ def test_it_has_a_warm_start() -> None:
 
 def test_the_evidence_dates_and_measures_the_change() -> None:
     detector = DDM()
-    values = [0.0, 0.0, 0.0, 0.0, 1.0] * 60 + [1.0] * 30
+    values = [0.0, 0.0, 0.0, 0.0, 1.0] * 60 + [1.0, 1.0, 0.0] * 15
     first = detector.update_many(values)[0]
     evidence = detector.evidence
     assert evidence is not None
     assert evidence.at == first + 1
-    assert evidence.since in {evidence.at - 300, evidence.at - 299}
-    before, after = 60 / 299, 1.0
-    spread = math.sqrt(before * (1 - before) * 299 / evidence.at)
-    chance = spread * math.sqrt(2 / math.pi * (1 / 299 + 1 / evidence.since))
-    assert evidence.effect == pytest.approx(after - before - chance, abs=0.05)
+    assert evidence.since == evidence.at - 299
+    before, after = np.mean(values[:299]), np.mean(values[299 : first + 1])
+    within = 299 * before * (1 - before) + evidence.since * after * (1 - after)
+    chance = math.sqrt(within / evidence.at * 2 / math.pi * (1 / 299 + 1 / evidence.since))
+    assert evidence.effect == pytest.approx(after - before - chance)
+    assert 0.3 < evidence.effect < 0.5
 
 
 def test_an_alarm_at_the_best_rate_itself_has_no_effect() -> None:

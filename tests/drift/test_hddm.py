@@ -85,15 +85,17 @@ def test_a_fall_warns_before_it_alarms(form: Any) -> None:
 
 def test_what_is_measured_since_the_best_beginning() -> None:
     detector = HDDMA()
-    first = detector.update_many(QUIET + [1.0] * 30)[0]
+    values = QUIET + [1.0, 1.0, 0.0] * 15
+    first = detector.update_many(values)[0]
     evidence = detector.evidence
     assert evidence is not None
     assert evidence.at == first + 1
     assert evidence.since == evidence.at - 399
-    before = 79 / 399
-    spread = math.sqrt(before * (1 - before) * 399 / evidence.at)
-    chance = spread * math.sqrt(2 / math.pi * (1 / 399 + 1 / evidence.since))
-    assert evidence.effect == pytest.approx(1.0 - before - chance)
+    before, after = np.mean(values[:399]), np.mean(values[399 : first + 1])
+    within = 399 * before * (1 - before) + evidence.since * after * (1 - after)
+    chance = math.sqrt(within / evidence.at * 2 / math.pi * (1 / 399 + 1 / evidence.since))
+    assert evidence.effect == pytest.approx(after - before - chance)
+    assert 0.3 < evidence.effect < 0.6
 
 
 def test_what_is_weighed_since_the_best_beginning() -> None:
