@@ -100,13 +100,36 @@ def test_the_evidence_dates_and_measures_the_change(sign: float) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.floats(-40, 40), min_size=1, max_size=60), st.integers(0, 60))
+@given(st.lists(st.floats(0, 14), min_size=1, max_size=60), st.integers(0, 60))
 def test_many_at_once_are_the_same_to_the_last_bit(values: list[float], cut: int) -> None:
     single, many = CUSUM(reference(50), arl=50), CUSUM(reference(50), arl=50)
     alarms = [place for place, value in enumerate(values) if single.update(value)]
     found = [*many.update_many(values[:cut]), *(min(cut, len(values)) + many.update_many(values[cut:]))]
     assert found == alarms
     assert many.state() == single.state()
+
+
+def test_a_sum_that_comes_to_nothing_has_ended() -> None:
+    state = {**CUSUM(reference(400)).state(), "centre": 0.0, "spread": 1.0}
+    single, many = CUSUM.from_state(state), CUSUM.from_state(state)
+    allowance = round(0.3 * 2**20) / 2**20  # 0.25 + 1 / 20
+    for value in (allowance, -allowance, 1.0, 2 * allowance - 1.0, -1.0, 1.0 - 2 * allowance):
+        single.update(value)
+        many.update_many([value])
+        assert many.state() == single.state()
+        for side in ("up", "down"):
+            assert (single.state()[side] > 0) == (single.state()[f"{side}_count"] > 0)
+
+
+def test_the_alarm_comes_when_a_sum_reaches_the_threshold() -> None:
+    exact = CUSUM(reference())
+    exact.update_many([9.0] * 5)
+    single, many, short = CUSUM(reference()), CUSUM(reference()), CUSUM(reference())
+    single.threshold = many.threshold = exact.statistic
+    short.threshold = exact.statistic * 1.0001
+    assert [single.update(9.0) for _ in range(5)] == [False] * 4 + [True]
+    assert many.update_many([9.0] * 5).tolist() == [4]
+    assert short.update_many([9.0] * 6).tolist() == [5]
 
 
 def test_a_long_stream_is_the_same_to_the_last_bit() -> None:

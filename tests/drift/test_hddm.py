@@ -74,6 +74,38 @@ def test_two_sides_find_a_rise_as_one_does(form: Any) -> None:
 
 
 @pytest.mark.parametrize("form", [HDDMA, HDDMW])
+def test_two_sides_show_the_one_that_is_further(form: Any) -> None:
+    confidence = {"drift_confidence": 1e-9, "warning_confidence": 0.5}
+    both, many = (form(two_sided=True, **confidence) for _ in range(2))
+    up, down = form(**confidence), form(**confidence)
+    levels = set()
+    rates = np.repeat([0.5, 0.2, 0.6, 0.4], 50)
+    for error in (np.random.default_rng(4).random(200) < rates).astype(float).tolist():
+        for detector, value in ((both, error), (up, error), (down, 1.0 - error)):
+            assert not detector.update(value)
+        many.update_many([error])
+        assert both.statistic == pytest.approx(max(up.statistic, down.statistic))
+        assert both.level == ("warn" if "warn" in {up.level, down.level} else "stable")
+        assert many.state() == both.state()
+        levels.add((up.level, down.level, up.statistic > down.statistic > 0.0))
+    assert len(levels) > 3
+
+
+@pytest.mark.parametrize("form", [HDDMA, HDDMW])
+def test_the_evidence_is_of_the_side_that_alarmed(form: Any) -> None:
+    detector = form(two_sided=True, drift_confidence=0.01, warning_confidence=0.05)
+    draw, signs = np.random.default_rng(6), []
+    for rate in [0.1, 0.8] * 10:
+        for error in (draw.random(150) < rate).astype(float).tolist():
+            if detector.update(error):
+                signs.append(
+                    math.copysign(1.0, detector.evidence.effect) if detector.evidence.effect else 0.0
+                )
+                assert signs[-1] in {0.0, 1.0 if rate > 0.5 else -1.0}
+    assert len(signs) > 15
+
+
+@pytest.mark.parametrize("form", [HDDMA, HDDMW])
 def test_a_fall_warns_before_it_alarms(form: Any) -> None:
     values = [1.0 - value for value in QUIET] + [0.0] * 80
     detector = form(two_sided=True)
