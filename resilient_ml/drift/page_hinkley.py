@@ -119,9 +119,9 @@ class PageHinkley(Classic):
         self._up = self._up + (deviation - self.delta) * grow
         self._down = self._down + (deviation + self.delta) * grow
         up, down = self._up * fade, self._down * fade
-        if up < self._lowest[0]:
+        if up <= self._lowest[0]:
             self._lowest = [up, self._count, self._total]
-        if down > self._highest[0]:
+        if down >= self._highest[0]:
             self._highest = [down, self._count, self._total]
         if self._count < self.min_instances:
             return False
@@ -162,10 +162,11 @@ class PageHinkley(Classic):
         alarm = bool(reached[last])
         if not alarm:
             last = size - 1
-        low, high = int(ups[: last + 1].argmin()), int(downs[: last + 1].argmax())
-        if ups[low] < self._lowest[0]:
+        # The latest of equal ones: the change is after it.
+        low, high = last - int(ups[last::-1].argmin()), last - int(downs[last::-1].argmax())
+        if ups[low] <= self._lowest[0]:
             self._lowest = [float(ups[low]), int(counts[low]), float(totals[low])]
-        if downs[high] > self._highest[0]:
+        if downs[high] >= self._highest[0]:
             self._highest = [float(downs[high]), int(counts[high]), float(totals[high])]
         self._count, self._total, self._squares = int(counts[last]), float(totals[last]), float(squares[last])
         self._up, self._down = float(up_sums[last]), float(down_sums[last])
@@ -177,10 +178,9 @@ class PageHinkley(Classic):
         rising = self.statistic == self._up * fade - self._lowest[0]
         _, place, total = self._lowest if rising else self._highest
         count, since = int(place), self._count - int(place)
-        # Where no sum was lower than that of nothing, the first observation stands for the mean before.
-        before, after = total / max(count, 1), (self._total - total) / since
+        before, after = total / count, (self._total - total) / since
         within = self._squares - count * before * before - since * after * after
-        effect = moved(before, after, (max(count, 1), since), within)
+        effect = moved(before, after, (count, since), within)
         return Evidence(self.statistic, self.threshold, self.seen, since, effect)
 
     def _begin(self) -> None:

@@ -328,6 +328,19 @@ def test_no_finite_number_is_too_large(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ALL)
+def test_a_state_is_nobody_elses(kind: str) -> None:
+    detector = ALL[kind]()
+    detector.update_many([0.0, 1.0] * 3)
+    state = detector.state()
+    kept = json.loads(json.dumps(state))
+    again = type(detector).from_state(state)
+    for one in (detector, again):
+        for value in (0.0, 1.0, 0.0):
+            one.update(value)
+        assert state == kept
+
+
+@pytest.mark.parametrize("kind", ALL)
 def test_no_run_length_is_promised(kind: str) -> None:
     assert ALL[kind]().arl == 0.0
     assert isinstance(ALL[kind](), Detector)

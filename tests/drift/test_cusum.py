@@ -150,7 +150,7 @@ def test_no_finite_number_is_too_large() -> None:
 
 
 def test_only_a_spread_is_a_unit() -> None:
-    for values in (np.full(30, 2.5), [1e308, -1e308] * 20, [0.0, 1e-200] * 20):
+    for values in (np.full(30, 2.5), [1e308, -1e308] * 20, [1e150, -1e150] * 20, [0.0, 1e-120] * 20):
         with pytest.raises(ValueError, match="reference must have a spread from 1e-100 to 1e100"):
             CUSUM(values)
     with pytest.raises(ValueError, match="at least 20 finite values, got 19"):

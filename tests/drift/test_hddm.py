@@ -160,6 +160,7 @@ def test_parameters_out_of_range_are_named(
 ) -> None:
     with pytest.raises(error, match=message):
         form(**arguments)
+    assert form(drift_confidence=0.01, warning_confidence=0.01).warning_confidence == 0.01
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.1])

@@ -64,12 +64,20 @@ def test_the_evidence_dates_and_measures_the_change(sign: float, mode: str) -> N
     )
 
 
-def test_a_change_from_the_very_first_on_has_the_first_as_what_was_before() -> None:
+def test_a_change_from_the_very_first_on_has_only_that_before_it() -> None:
     detector = PageHinkley(threshold=10.0, delta=0.0, alpha=1.0, mode="up", min_instances=5)
     detector.update_many([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])
     assert detector.evidence is not None
-    assert detector.evidence.since == detector.evidence.at
+    assert detector.evidence.since == detector.evidence.at - 1
     assert detector.evidence.effect > 0.5
+
+
+@pytest.mark.parametrize("level", np.linspace(0.3, 9.9, 33).tolist())
+def test_parts_without_any_spread_have_the_whole_difference_as_effect(level: float) -> None:
+    detector = PageHinkley(threshold=0.1, delta=0.0, min_instances=1)
+    detector.update_many([0.1] * 7 + [level])
+    assert detector.evidence is not None
+    assert detector.evidence.effect == pytest.approx(level - 0.1, abs=1e-7)
 
 
 def test_a_stream_far_from_0_is_judged_like_one_at_0() -> None:
