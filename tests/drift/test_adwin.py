@@ -128,3 +128,11 @@ def test_parameters_out_of_range_are_named(
 ) -> None:
     with pytest.raises(error, match=message):
         ADWIN(**arguments)
+
+
+@pytest.mark.parametrize("level", np.linspace(1.0, 9.9, 33).tolist())
+def test_parts_without_any_spread_have_the_whole_difference_as_effect(level: float) -> None:
+    detector = ADWIN(clock=1, max_buckets=60)
+    detector.update_many([0.1] * 37 + [level] * 40)
+    assert detector.evidence is not None
+    assert detector.evidence.effect == pytest.approx(level - 0.1, abs=1e-6)
