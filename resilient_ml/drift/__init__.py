@@ -1,13 +1,19 @@
 """Detectors of drift: pure, in bounded memory, told by the run length between false alarms."""
 
 from .accuracy import AccuracyEstimate, ConfidenceEstimator
+from .adwin import ADWIN
 from .categorical import CategoricalShiryaevRoberts
 from .conformal import ConformalShiryaevRoberts
+from .cusum import CUSUM
+from .ddm import DDM
 from .detector import Detector, Evidence, Level
 from .distances import Distance, chi_square, jensen_shannon, ks, mmd, psi, wasserstein
 from .e_cusum import ECusum
 from .e_shiryaev_roberts import EShiryaevRoberts
+from .hddm_a import HDDMA
+from .hddm_w import HDDMW
 from .monitor import Change, State
+from .page_hinkley import PageHinkley
 from .random_features import RandomFeatureAverages
 from .seasonal import SeasonalShiryaevRoberts
 from .signals import Classes, Losses, Numbers, Signal, Vectors
@@ -16,6 +22,11 @@ from .whitened import WhitenedShiryaevRoberts
 from .windowed_ks import WindowedKS
 
 __all__ = [
+    "ADWIN",
+    "CUSUM",
+    "DDM",
+    "HDDMA",
+    "HDDMW",
     "AccuracyEstimate",
     "CategoricalShiryaevRoberts",
     "Change",
@@ -30,6 +41,7 @@ __all__ = [
     "Level",
     "Losses",
     "Numbers",
+    "PageHinkley",
     "RandomFeatureAverages",
     "SeasonalShiryaevRoberts",
     "Signal",

@@ -49,7 +49,7 @@ class Detector(ABC):
     A detector holds no lock: one thread at a time may feed it.
 
     Attributes:
-        arl: Observations between false alarms, at the least (average run length).
+        arl: Observations between false alarms, at the least (average run length); 0 where none are promised.
         seen: Observations used.
         refused: Observations passed over, as they were not finite.
         alarms: Alarms raised.
@@ -63,10 +63,14 @@ class Detector(ABC):
     _kind: ClassVar[str]
 
     def __init__(self, arl: float) -> None:
-        self.arl: float = at_least(
-            "arl", arl, 2.0, remedy="pass how many observations one false alarm may be apart, such as 10_000"
-        )
-        self.threshold = self.arl
+        remedy = "pass how many observations one false alarm may be apart, such as 10_000"
+        length = at_least("arl", arl, 2.0, remedy=remedy)
+        self._watch(length, length)
+
+    def _watch(self, arl: float, threshold: float) -> None:
+        """What every constructor begins with: nothing has been seen."""
+        self.arl: float = arl
+        self.threshold = threshold
         self.statistic: float = 0.0
         self.seen: int = 0
         self.refused: int = 0
@@ -222,7 +226,7 @@ def reference_values(reference: npt.ArrayLike) -> Floats:
     return values
 
 
-def surplus(difference: float, spread: float, count: int) -> float:
+def surplus(difference: float, spread: float, count: float) -> float:
     """*difference* of a mean of *count* values drawn towards 0 by the size that chance gives it."""
     chance = spread * math.sqrt(2.0 / (math.pi * count))
     return math.copysign(max(abs(difference) - chance, 0.0), difference)

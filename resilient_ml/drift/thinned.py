@@ -142,7 +142,8 @@ class Thinned(Detector):
         return detector
 
 
-def _detectors(kind: type[Detector]) -> list[type[Detector]]:
+def _detectors(kind: Any) -> list[Any]:
+    """*kind*, and all that derives from it."""
     return [kind, *(one for below in kind.__subclasses__() for one in _detectors(below))]
 
 

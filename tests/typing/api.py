@@ -81,6 +81,11 @@ from resilient_ml.contracts import (
     Shape,
 )
 from resilient_ml.drift import (
+    ADWIN,
+    CUSUM,
+    DDM,
+    HDDMA,
+    HDDMW,
     AccuracyEstimate,
     CategoricalShiryaevRoberts,
     Classes,
@@ -90,8 +95,10 @@ from resilient_ml.drift import (
     ECusum,
     EShiryaevRoberts,
     Evidence,
+    Level,
     Losses,
     Numbers,
+    PageHinkley,
     RandomFeatureAverages,
     Vectors,
     WhitenedShiryaevRoberts,
@@ -489,7 +496,18 @@ def watch_for_drift(scores: list[float]) -> None:
         WindowedKS(scores, arl=30_000, windows=[50, 200]),
         CategoricalShiryaevRoberts(scores, categories=3),
         RandomFeatureAverages(np.array([scores]), seed=1),
+        CUSUM(scores, arl=30_000),
+        ADWIN(delta=0.002, clock=32, max_buckets=5, min_window=5, grace=10),
+        PageHinkley(min_instances=30, delta=0.005, threshold=50.0, alpha=0.9999, mode="both"),
+        DDM(warm_start=30, warning_threshold=2.0, drift_threshold=3.0),
+        HDDMA(drift_confidence=0.001, warning_confidence=0.005, two_sided=True),
+        HDDMW(drift_confidence=0.001, warning_confidence=0.005, lambda_=0.05, two_sided=True),
     ]
+    window = ADWIN.from_state({})
+    assert_type(window, ADWIN)
+    assert_type((window.width, window.mean), tuple[int, float])
+    assert_type(window.update(1.0), bool)
+    assert_type(window.level, Level)
     for detector in watched:
         detector.update_many(scores)
         assert_type(detector.state(), dict[str, Any])
