@@ -30,13 +30,14 @@ _EVERYWHERE: dict[Callable[..., Any], Callable[..., Any]] = {
 }
 """What is replaced in every module that has it under any name, ``from time import sleep`` included."""
 
-_LEFT_ALONE = time_functions.MACHINERY | {
-    "_thread",
-    "_threading_local",
-    "importlib",
-    "logging",
-    "resilient_ml",
-}
+_COMPUTING = frozenset({"PIL", "matplotlib", "numpy", "scipy", "sklearn"})
+"""Packages that wait for nobody, and have so many names that looking through them is most of a block's cost."""
+
+_LEFT_ALONE = (
+    time_functions.MACHINERY
+    | _COMPUTING
+    | {"_thread", "_threading_local", "importlib", "logging", "resilient_ml"}
+)
 
 
 @contextlib.contextmanager
@@ -131,12 +132,16 @@ def _occurrences(
 ) -> Iterator[tuple[dict[str, Any], str, Any, Any]]:
     """Where modules, *but* those, hold what is to be *replaced*: names, name, it, and what replaces it."""
     by_identity = {id(old): (old, new) for old, new in replaced.items()}
+    identities = frozenset(by_identity)
     for module_name, module in list(sys.modules.items()):
         if module_name in but or module_name.partition(".")[0] in _LEFT_ALONE:
             continue
         try:
             names = object.__getattribute__(module, "__dict__")  # a lazy module stays unloaded
         except AttributeError:
+            continue
+        # Of thousands of modules few hold any: most of them are passed over without a step of Python a name.
+        if identities.isdisjoint(map(id, names.values())):
             continue
         for name, value in list(names.items()):
             found = by_identity.get(id(value))
