@@ -249,8 +249,7 @@ class Turns:
         if self._watchdog is not None:
             return
         with self._mutex:
-            if self._watchdog is None:
-                self._watchdog = Watchdog(self._look)
+            self._watchdog = self._watchdog or Watchdog(self._look)  # another thread may have come first
 
     def _look(self) -> None:
         """Take the turn from who sleeps in the kernel; see whether who went astray runs again."""

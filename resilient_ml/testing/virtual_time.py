@@ -31,7 +31,7 @@ _EVERYWHERE: dict[Callable[..., Any], Callable[..., Any]] = {
 """What is replaced in every module that has it under any name, ``from time import sleep`` included."""
 
 _COMPUTING = frozenset({"PIL", "matplotlib", "numpy", "scipy", "sklearn"})
-"""Packages that wait for nobody, and have so many names that looking through them is most of a block's cost."""
+"""Packages that wait for nobody; to look through their many names would be most of what a block costs."""
 
 _LEFT_ALONE = (
     time_functions.MACHINERY
@@ -54,10 +54,10 @@ def virtual_time(
 
     Threads take turns, one at a time, and hand the turn on where they wait, so that a run repeats itself.
 
-    Not seen: ``datetime.datetime.now()``, uvloop, C code that sleeps by itself, and locks, executors or event
-    loops with work in flight that were made before the block; a thread that waits for such a thing is found
-    out after some real milliseconds, on Linux. For answers from other processes see
-    :meth:`VirtualClock.hold`.
+    Not seen: ``datetime.datetime.now()``, uvloop, C code that sleeps by itself, what numpy, scipy, matplotlib,
+    scikit-learn and Pillow have imported by name, and locks, executors or event loops with work in flight
+    that were made before the block; a thread that waits for such a thing is found out after some real
+    milliseconds, on Linux. For answers from other processes see :meth:`VirtualClock.hold`.
 
     Args:
         start: The first instant on the monotonic clock, in seconds.
