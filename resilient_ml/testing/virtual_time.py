@@ -54,9 +54,9 @@ def virtual_time(
 
     Threads take turns, one at a time, and hand the turn on where they wait, so that a run repeats itself.
 
-    Not seen: ``datetime.datetime.now()``, uvloop, C code that sleeps by itself, what numpy, scipy, matplotlib,
-    scikit-learn and Pillow have imported by name, and locks, executors or event loops with work in flight
-    that were made before the block; a thread that waits for such a thing is found out after some real
+    Not seen: ``datetime.datetime.now()``, uvloop, C code that sleeps by itself, what numpy, scipy, sklearn,
+    matplotlib and PIL have imported by name, and locks, executors or event loops with work in flight that
+    were made before the block; a thread that waits for such a thing is found out after some real
     milliseconds, on Linux. For answers from other processes see :meth:`VirtualClock.hold`.
 
     Args:
