@@ -28,6 +28,17 @@ EVERY = CALLS | STREAMS
 
 def pytest_collection_finish():
     """Set aside what the collected tests are made of, so that collections look at what tests make."""
+    set_aside()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Set aside what the tests of a file have imported, too: a full collection is part of many tests."""
+    if nextitem is None or nextitem.path != item.path:
+        set_aside()
+
+
+def set_aside():
     gc.collect()
     gc.freeze()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Final
 
 LOOKS: Final = 4
@@ -13,12 +13,12 @@ class Sleepers:
     """What was seen of each thread, by its native id."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, tuple[str, int]] = {}
+        self._seen: dict[int, tuple[bytes, int]] = {}
 
     def look(self, native_id: int) -> None:
         """Look at one thread; asked at regular intervals."""
         sleep = _sleep_of(native_id)
-        before, looks = self._seen.get(native_id, ("", 0))
+        before, looks = self._seen.get(native_id, (b"", 0))
         self._seen[native_id] = (sleep, looks + 1 if sleep and sleep == before else 0)
 
     def forget(self, native_id: int) -> None:
@@ -27,20 +27,27 @@ class Sleepers:
 
     def sleeps(self, native_id: int) -> bool:
         """Whether it has slept through the last few looks, without a moment's work, and sleeps still."""
-        sleep, looks = self._seen.get(native_id, ("", 0))
+        sleep, looks = self._seen.get(native_id, (b"", 0))
         return looks >= LOOKS and _sleep_of(native_id) == sleep
 
 
-def _sleep_of(native_id: int) -> str:
-    """A text that is the same for as long as the thread stays in one sleep; empty while it runs.
+def _sleep_of(native_id: int) -> bytes:
+    """Bytes that are the same for as long as the thread stays in one sleep; empty while it runs.
 
     Empty, too, where the system does not count how often a thread was woken: then two sleeps look like one.
     """
+    status = _status_of(native_id)
+    # The second count, of the times it was made to pause, follows the first: they are the last that is told.
+    return status.partition(b"\nvoluntary_ctxt_switches:\t")[2] if b"\nState:\tS" in status else b""
+
+
+def _status_of(native_id: int) -> bytes:
+    """What the system tells of a thread; nothing of one that is gone. Asked often, so read in one go."""
     try:
-        status = Path(f"/proc/self/task/{native_id}/status").read_bytes().decode("ascii", "replace")
+        file = os.open(f"/proc/self/task/{native_id}/status", os.O_RDONLY)
+        try:
+            return os.read(file, 1 << 14)
+        finally:
+            os.close(file)
     except OSError:
-        return ""
-    facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    if not facts.get("State", "R").startswith("S") or "voluntary_ctxt_switches" not in facts:
-        return ""
-    return facts["voluntary_ctxt_switches"] + "/" + facts.get("nonvoluntary_ctxt_switches", "")
+        return b""

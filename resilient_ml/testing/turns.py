@@ -75,6 +75,8 @@ class Turns:
         self._numbers = itertools.count()
         self._owner = threading.get_ident()
         self._holder: int | None = self._owner
+        self._turn = 0
+        self._turn_seen = 0
         self._governed = {self._owner: threading.get_native_id()}
         self._outside: set[int] = set()
         self._waiters: list[_Waiter] = []
@@ -237,21 +239,25 @@ class Turns:
     def _give(self, waiter: _Waiter) -> None:
         self._waiters.remove(waiter)
         self._holder = waiter.ident
+        self._turn += 1
         self._idle_since = None
         waiter.go.release()
 
     # -- what the clock cannot see --------------------------------------------------------------------------
 
     def _watch(self) -> None:
+        if self._watchdog is not None:
+            return
         with self._mutex:
-            if self._watchdog is None:
-                self._watchdog = Watchdog(self._look)
+            self._watchdog = self._watchdog or Watchdog(self._look)  # another thread may have come first
 
     def _look(self) -> None:
         """Take the turn from who sleeps in the kernel; see whether who went astray runs again."""
         with self._mutex:
             holder = self._holder
             seen = holder if holder in self._governed and holder not in self._outside else None
+            if self._turn != self._turn_seen:  # who has the turn has not slept since the last look
+                self._turn_seen, seen = self._turn, None
             for ident in {*self._astray, *(() if seen is None else (seen,))}:
                 self._sleepers.look(self._governed[ident])
             if seen is not None and self._waiters and self._sleeps(seen):

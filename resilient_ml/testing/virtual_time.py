@@ -30,13 +30,14 @@ _EVERYWHERE: dict[Callable[..., Any], Callable[..., Any]] = {
 }
 """What is replaced in every module that has it under any name, ``from time import sleep`` included."""
 
-_LEFT_ALONE = time_functions.MACHINERY | {
-    "_thread",
-    "_threading_local",
-    "importlib",
-    "logging",
-    "resilient_ml",
-}
+_COMPUTING = frozenset({"PIL", "matplotlib", "numpy", "scipy", "sklearn"})
+"""Packages that wait for nobody; to look through their many names would be most of what a block costs."""
+
+_LEFT_ALONE = (
+    time_functions.MACHINERY
+    | _COMPUTING
+    | {"_thread", "_threading_local", "importlib", "logging", "resilient_ml"}
+)
 
 
 @contextlib.contextmanager
@@ -53,10 +54,10 @@ def virtual_time(
 
     Threads take turns, one at a time, and hand the turn on where they wait, so that a run repeats itself.
 
-    Not seen: ``datetime.datetime.now()``, uvloop, C code that sleeps by itself, and locks, executors or event
-    loops with work in flight that were made before the block; a thread that waits for such a thing is found
-    out after some real milliseconds, on Linux. For answers from other processes see
-    :meth:`VirtualClock.hold`.
+    Not seen: ``datetime.datetime.now()``, uvloop, C code that sleeps by itself, what numpy, scipy, sklearn,
+    matplotlib and PIL have imported by name, and locks, executors or event loops with work in flight that
+    were made before the block; a thread that waits for such a thing is found out after some real
+    milliseconds, on Linux. For answers from other processes see :meth:`VirtualClock.hold`.
 
     Args:
         start: The first instant on the monotonic clock, in seconds.
@@ -131,12 +132,16 @@ def _occurrences(
 ) -> Iterator[tuple[dict[str, Any], str, Any, Any]]:
     """Where modules, *but* those, hold what is to be *replaced*: names, name, it, and what replaces it."""
     by_identity = {id(old): (old, new) for old, new in replaced.items()}
+    identities = frozenset(by_identity)
     for module_name, module in list(sys.modules.items()):
         if module_name in but or module_name.partition(".")[0] in _LEFT_ALONE:
             continue
         try:
             names = object.__getattribute__(module, "__dict__")  # a lazy module stays unloaded
         except AttributeError:
+            continue
+        # Of thousands of modules few hold any: most of them are passed over without a step of Python a name.
+        if identities.isdisjoint(map(id, names.values())):
             continue
         for name, value in list(names.items()):
             found = by_identity.get(id(value))

@@ -262,7 +262,7 @@ def test_a_thread_that_will_not_end_is_named(monkeypatch):
 
 
 def test_who_waits_on_while_another_will_not_end_is_let_go(monkeypatch):
-    monkeypatch.setattr(turns.Turns.close, "__kwdefaults__", {"seconds": 0.05})
+    monkeypatch.setattr(turns.Turns.close, "__kwdefaults__", {"seconds": 0.3})
     near, far = os.pipe()
     busy, ends = [True], []
 

@@ -391,16 +391,11 @@ def system(monkeypatch):
     """What the system will say."""
     texts = []
 
-    class Told:
-        def __init__(self, path):
-            assert path == "/proc/self/task/17/status"
+    def status_of(native_id):
+        assert native_id == 17
+        return (texts.pop(0) if len(texts) > 1 else texts[0]).encode()
 
-        def read_bytes(self):
-            if not texts[0]:
-                raise FileNotFoundError
-            return (texts.pop(0) if len(texts) > 1 else texts[0]).encode()
-
-    monkeypatch.setattr(_kernel, "Path", Told)
+    monkeypatch.setattr(_kernel, "_status_of", status_of)
     return texts
 
 
@@ -455,6 +450,16 @@ def test_who_has_moved_since_the_last_look_does_not_sleep(system):
 )
 def test_who_is_not_known_to_sleep_runs(system, text):
     assert not seen_of(system, *[text] * (LOOKS + 3))
+
+
+def test_a_thread_that_has_ended_does_not_sleep():
+    thread = threading.Thread(target=list)
+    thread.start()
+    thread.join()
+    sleepers = Sleepers()
+    for _ in range(LOOKS + 1):
+        sleepers.look(thread.native_id)
+    assert not sleepers.sleeps(thread.native_id)
 
 
 def test_a_thread_never_looked_at_runs(system):

@@ -53,9 +53,9 @@ def _without_collector() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quick_collections() -> Iterator[None]:
+def _quick_collections(subject: Subject) -> Iterator[None]:
     """Set aside what was there before, so that each collection looks at what a check has made alone."""
-    own = not gc.get_freeze_count()
+    own = not subject.heap_is_set_aside
     if own:
         gc.freeze()
     try:
@@ -127,7 +127,7 @@ def growth(subject: Subject, world: World) -> None:
     if started:
         tracemalloc.start()
     try:
-        with _quick_collections():
+        with _quick_collections(subject):
             grown = _grown(subject, world, guarded)
     finally:
         if started:
