@@ -1,4 +1,8 @@
-"""Our detectors as the referee of drift detectors takes them: `REGISTRY`."""
+"""Our detectors as the referee of drift detectors takes them: `REGISTRY`.
+
+They are those that a `DriftDetector` chooses for each kind of signal, and `ECusum`. `ConformalShiryaevRoberts`
+is the whitened one where nothing is remembered, and is left out.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,13 @@ import numpy as np
 
 from resilient_ml.drift import (
     CategoricalShiryaevRoberts,
-    ConformalShiryaevRoberts,
     Detector,
     ECusum,
     EShiryaevRoberts,
+    Numbers,
     RandomFeatureAverages,
+    Signal,
     WhitenedShiryaevRoberts,
-    WindowedKS,
 )
 
 ARL = 10_000
@@ -57,12 +61,16 @@ def entry(name: str, kind: str, make: Callable[..., Detector], knob: float = ARL
     }
 
 
+def watching(signal: Signal) -> Callable[..., Detector]:
+    """The detector of *signal*, which is thinned where the reference has memory."""
+    return lambda ref, arl: signal.detector(np.asarray(ref, dtype=np.float64), arl)
+
+
 REGISTRY = [
     entry("EShiryaevRoberts", "bern", EShiryaevRoberts.from_reference),
     entry("ECusum", "bern", ECusum.from_reference),
-    entry("ConformalShiryaevRoberts", "real", ConformalShiryaevRoberts),
     entry("WhitenedShiryaevRoberts", "real", WhitenedShiryaevRoberts),
-    entry("WindowedKS", "real", WindowedKS),
+    entry("WindowedKS", "real", watching(Numbers("score", shape=True))),
     entry("CategoricalShiryaevRoberts", "cat", CategoricalShiryaevRoberts),
     entry("RandomFeatureAverages", "multi", RandomFeatureAverages),
 ]
