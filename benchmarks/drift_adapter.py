@@ -1,6 +1,7 @@
 """Our detectors as the referee of drift detectors takes them: `REGISTRY`.
 
-They are those that a `DriftDetector` chooses for each kind of signal, and `ECusum`. `ConformalShiryaevRoberts`
+They are those that a `DriftDetector` chooses for each kind of signal, and `ECusum`.
+`ConformalShiryaevRoberts`
 is the whitened one where nothing is remembered, and is left out.
 """
 
