@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .._checks import whole
+from ._averages import BLOCK, filters, remains
 from .detector import Detector, Evidence, Floats
 
 RATES = (0.08, 0.02, 0.005)
-BLOCK = 64
+FILTERS, REMAINS = filters(RATES).astype(np.float32), remains(RATES).astype(np.float32)
 STREAMS, STEPS = 64, 1200
 """How many streams are drawn from the reference to set the threshold, and how long each is."""
 
@@ -138,14 +139,12 @@ class RandomFeatureAverages(Detector):
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
         rows = rows[:BLOCK]
         count = len(rows)
-        ages = np.arange(count)[:, None] - np.arange(count)[None, :]
         mapped = self._map(rows) - self._mean
         averages: list[Singles] = []
         largest = np.zeros(count)
-        for average, rate, expected in zip(self._averages, RATES, self._expected, strict=True):
-            weights = np.where(ages >= 0, rate * (1.0 - rate) ** np.maximum(ages, 0), 0.0).astype(np.float32)
-            path: Singles = np.asarray(weights @ mapped, dtype=np.float32)
-            path += ((1.0 - rate) ** np.arange(1.0, count + 1)).astype(np.float32)[:, None] * average
+        for number, (average, expected) in enumerate(zip(self._averages, self._expected, strict=True)):
+            path: Singles = FILTERS[number, :count, :count] @ mapped
+            path += REMAINS[number, :count, None] * average
             np.maximum(largest, np.einsum("ij,ij->i", path, path) / expected, out=largest)
             averages.append(path)
         reached = largest >= self.threshold

@@ -9,13 +9,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from ._averages import BLOCK, filters, remains
 from .conformal import ConformalShiryaevRoberts, margin_for
 from .detector import Floats, reference_values
 
 RATES = (1.0, 0.3, 0.1, 0.03)
 """The last value itself, and averages of the past over about 3, 10 and 33 observations."""
 
-BLOCK = 64
+FILTERS, REMAINS = filters(RATES), remains(RATES)
 FURTHEST = 10.0
 """A value further from the centre than so many times the furthest of the reference counts as that far."""
 
@@ -93,8 +94,8 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         for begin in range(0, len(centred), BLOCK):
             part = centred[begin : begin + BLOCK]
             count = len(part)
-            for column, rate in enumerate(RATES):
-                held = (1.0 - rate) ** np.arange(1.0, count + 1) * paths[begin, column]
+            for column in range(len(RATES)):
+                held = REMAINS[column, :count] * paths[begin, column]
                 paths[begin + 1 : begin + 1 + count, column] = FILTERS[column, :count, :count] @ part + held
         return paths
 
@@ -135,16 +136,6 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         detector._centre, detector._furthest = float(state["centre"]), float(state["furthest"])
         detector._weights, detector._averages = list(state["weights"]), list(state["averages"])
         return detector
-
-
-def _filters() -> Floats:
-    """``filters[r, i, j]``: what observation *j* of a block adds to average *r* after observation *i*."""
-    ages = np.subtract.outer(np.arange(BLOCK), np.arange(BLOCK))
-    late = np.maximum(ages, 0)
-    return np.array([np.where(ages >= 0, rate * (1.0 - rate) ** late, 0.0) for rate in RATES])
-
-
-FILTERS = _filters()
 
 
 def _least_squares(past: Floats, centred: Floats) -> Floats:

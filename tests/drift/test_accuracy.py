@@ -20,6 +20,7 @@ def reference(count=2000, seed=0, bend=lambda sure: sure):
     return sure, draw.uniform(size=count) < bend(sure)
 
 
+@pytest.mark.once
 def test_the_interval_holds_the_accuracy_as_often_as_it_says():
     hits = 0
     for seed in range(200):

@@ -58,6 +58,7 @@ def test_the_evidence_names_what_changed() -> None:
     assert abs(evidence.since - (evidence.at - 300)) < 25
 
 
+@pytest.mark.once
 def test_false_alarms_are_as_rare_as_promised() -> None:
     alarms = 0
     for seed in range(10):

@@ -47,8 +47,9 @@ def test_the_evidence_is_the_formula() -> None:
 def test_no_bet_earns_anything_by_chance() -> None:
     for reference in (QUIET, np.round(QUIET), np.where(QUIET > 0.3, 1.0, QUIET)):
         earned = 0.0
+        detector = ConformalShiryaevRoberts(reference, arl=1e9, margin=0.0)
         for value in reference:
-            detector = ConformalShiryaevRoberts(reference, arl=1e9, margin=0.0)
+            detector.reset()
             detector.update(value)
             earned += detector.statistic
         assert 0.97 < earned / len(reference) <= 1.0
@@ -62,6 +63,7 @@ def test_a_small_reference_beside_a_long_run_takes_more_off(count: int, arl: flo
     assert ConformalShiryaevRoberts(QUIET[:count], arl=arl).margin == pytest.approx(margin, abs=0.01)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("count", [50, 200])
 def test_small_references_keep_the_promise(count: int) -> None:
     alarms = 0
@@ -114,6 +116,7 @@ def test_ties_alone_raise_no_alarm() -> None:
     assert detector.alarms <= 50
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("draw", ["normal", "standard_cauchy", "exponential"])
 def test_false_alarms_are_as_rare_as_promised_whatever_the_distribution(draw: str) -> None:
     alarms = 0

@@ -18,6 +18,7 @@ BY_BINS = [psi, jensen_shannon]
 OF_NUMBERS = [psi, jensen_shannon, ks, wasserstein]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("distance", OF_NUMBERS)
 def test_by_chance_there_is_next_to_nothing(distance):
     found = [distance(normal(400, seed=2 * seed), normal(150, seed=2 * seed + 1)) for seed in range(150)]

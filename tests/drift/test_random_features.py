@@ -48,6 +48,7 @@ def test_a_longer_run_length_needs_more_evidence() -> None:
     assert steps[0] == pytest.approx(steps[1])
 
 
+@pytest.mark.once
 def test_false_alarms_are_as_rare_as_promised() -> None:
     alarms = 0
     for seed in range(4):

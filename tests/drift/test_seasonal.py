@@ -33,6 +33,7 @@ def hourly(count: int, seed: int, *, each: int = 10, depth: float = 2.0, memory:
     return np.column_stack([hours, noise + depth * np.sin(hours / 24 * 2 * np.pi)])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("memory", [0.0, 0.5])
 def test_a_cycle_that_the_strata_follow_is_no_drift(memory: float) -> None:
     plain = seasonal = 0

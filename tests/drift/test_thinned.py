@@ -30,6 +30,7 @@ def errors(reference: Any, arl: float) -> Detector:
     return EShiryaevRoberts.from_reference(reference, arl=arl)
 
 
+@pytest.mark.once
 def test_bursts_of_errors_alarm_no_more_often_than_promised() -> None:
     plain = thinned = 0
     for seed in range(10):
@@ -47,6 +48,7 @@ def test_what_has_no_memory_is_seen_whole() -> None:
         assert spacing(reference) == 1
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("memory", [0.3, 0.6, 0.8])
 def test_the_correlation_time_is_that_of_the_process(memory: float) -> None:
     found = np.mean([correlation_time(bursts(4000, 0.3, seed, memory)) for seed in range(10)])

@@ -22,6 +22,7 @@ def swinging(count: int, seed: int) -> Any:
     return 0.94 * generator.normal(size=count) + 0.5 * np.sin(np.arange(count) * 2 * math.pi / 1000 + phase)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("draw", [remembering, swinging])
 def test_memory_and_slow_cycles_alarm_no_more_often_than_promised(draw: Any) -> None:
     plain = whitened = 0

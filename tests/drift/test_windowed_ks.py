@@ -311,6 +311,7 @@ def test_a_warning_is_a_tenth_of_the_way() -> None:
     assert short.level == "stable"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("sample", "count"),
     [
