@@ -50,3 +50,30 @@ def test_a_cycle_of_causes_ends():
     error = Carries()
     error.__cause__ = error
     assert allowances_of(error) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1s", 1),
+        ("20ms", 0.02),
+        ("6m0s", 360),
+        ("1h2m3.5s", 3723.5),
+        ("2m", 120),
+        ("1.5s20ms", 1.52),
+        ("1970-01-01T00:01:40Z", 40),
+        ("1970-01-01T01:01:40+01:00", 40),
+        ("1969-12-31T23:59:59Z", 0),
+    ],
+)
+def test_a_reset_is_a_span_or_an_instant(text, seconds):
+    told = allowances_of(Carries(headers={"x-ratelimit-reset-tokens": text}), wall=60.0)["tokens"]
+    assert told == Allowance(reset=pytest.approx(seconds))
+    assert allowances_of(Carries(headers={"anthropic-ratelimit-tokens-reset": text}), 60.0) == {
+        "tokens": told
+    }
+
+
+@pytest.mark.parametrize("text", ["", "60", "1700000000", "-1s", "soon", "1s1h", "1970-01-01T00:01:40", "٣s"])
+def test_a_reset_without_units_says_nothing(text):
+    assert allowances_of(Carries(headers={"x-ratelimit-reset-tokens": text})) == {}

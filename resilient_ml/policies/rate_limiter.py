@@ -18,7 +18,7 @@ from ..machines.gcra import Gcra
 from ..machines.rate_gate import Costs, Marks, Meter, RateGate, Waiter
 from ..machines.sliding_window import SlidingWindow
 from ..machines.usage_estimate import UsageEstimate
-from ..rate_headers import allowances_of
+from ..rate_headers import allowances_of, full_again
 from ..retry_after import retry_after_of
 from ._usage import most_output, never_sent, said, tokens_used, told_by
 
@@ -351,7 +351,10 @@ class RateLimiter(Policy):
 
     def _close(self, error: Exception, call: Call) -> None:
         asked = retry_after_of(error, self.wall())
-        seconds = self._per / _UNTOLD if asked is None else min(asked, _LONGEST * self._per)
+        if asked is None:
+            seconds = min(self._per / _UNTOLD, full_again(error, self.wall()))
+        else:
+            seconds = min(asked, _LONGEST * self._per)
         now = call.now()
         self._gate.close(now, now + seconds)
         self.emit(RateClosed, now, seconds=seconds)

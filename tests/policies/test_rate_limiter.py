@@ -262,7 +262,16 @@ def test_a_429_closes_it_until_the_time_it_names(world):
     assert model.starts == [0, 7]
 
 
-@pytest.mark.parametrize(("headers", "opens"), [({}, 3), ({"retry_after": 1e9}, 600)])
+@pytest.mark.parametrize(
+    ("headers", "opens"),
+    [
+        ({}, 3),
+        ({"retry_after": 1e9}, 600),
+        ({"x_ratelimit_reset_tokens": "250ms", "x_ratelimit_reset_requests": "1.5s"}, 1.5),
+        ({"x_ratelimit_reset_tokens": "6m0s"}, 3),
+        ({"retry_after": 2, "x_ratelimit_reset_tokens": "1s"}, 2),
+    ],
+)
 def test_a_429_that_says_nothing_or_too_much(world, headers, opens):
     model = world.model(TooMany(**headers), "cat")
     safe = RateLimiter(10)(model)
