@@ -95,6 +95,15 @@ def test_nobody_waits_for_what_is_taken_up(world):
     assert len(watch._watch._queue) == 0
 
 
+def test_what_a_call_has_taken_up_is_no_attempt_of_its_own():
+    watch = score()
+    guard = Pipeline(watch)
+    outcomes = [guard.outcome(echo, 0.5) for _ in range(130)]  # the first full batch asks for a worker
+    watch.flush()
+    assert {len(outcome.attempts) for outcome in outcomes} == {1}
+    assert len(watch._watch._queue) == 0
+
+
 def test_by_default_it_only_tells():
     watch = score()
     safe = watch(echo)
