@@ -1,6 +1,7 @@
 """Detectors of drift: pure, in bounded memory, told by the run length between false alarms."""
 
 from .accuracy import AccuracyEstimate, ConfidenceEstimator
+from .calibration import Calibration, calibration_error
 from .categorical import CategoricalShiryaevRoberts
 from .conformal import ConformalShiryaevRoberts
 from .detector import Detector, Evidence, Level
@@ -15,6 +16,7 @@ from .windowed_ks import WindowedKS
 
 __all__ = [
     "AccuracyEstimate",
+    "Calibration",
     "CategoricalShiryaevRoberts",
     "Change",
     "Classes",
@@ -34,6 +36,7 @@ __all__ = [
     "Vectors",
     "WhitenedShiryaevRoberts",
     "WindowedKS",
+    "calibration_error",
     "chi_square",
     "jensen_shannon",
     "ks",

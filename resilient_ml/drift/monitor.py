@@ -23,6 +23,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import _checks
+from .calibration import Calibration
 from .detector import Detector, Evidence, Floats
 from .signals import Losses, Signal, finite_rows
 
@@ -92,7 +93,7 @@ class Channel:
         self._needed = rearm
         if reference is not None:
             self._begin(reference)
-        elif isinstance(signal, Losses) and signal.tolerated is not None:
+        elif isinstance(signal, Losses | Calibration) and signal.tolerated is not None:
             self._begin(np.empty(0))
 
     def _begin(self, reference: Floats) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from .._call import Call
 from .._forks import ForkSafeLock
 from ..drift.accuracy import ConfidenceEstimator
+from ..drift.calibration import Calibration
 from ..drift.detector import Floats
 from ..drift.monitor import Change, Monitor
 from ..drift.prediction_log import Pending, PredictionLog
@@ -66,7 +67,7 @@ class DriftWatch:
     ) -> None:
         self._answers = tuple(one for one in signals if one.side == "answer")
         self._inputs = tuple(one for one in signals if one.side == "input")
-        self._losses = tuple(one for one in signals if isinstance(one, Losses))
+        self._labelled = tuple(one for one in signals if isinstance(one, Losses | Calibration))
         self._fresh = fresh
         self._version = version
         self._most = most
@@ -216,9 +217,9 @@ class DriftWatch:
         if found is None or found.version != self.version:  # too late, or of another model
             return found is not None
         losses: list[tuple[Signal, Floats]] = []
-        for signal in self._losses:
+        for signal in self._labelled:
             try:
-                losses.append((signal, signal.read(signal.loss(found.prediction, label))))
+                losses.append((signal, _judged(signal, found, label)))
             except Exception:  # noqa: BLE001 - as for what calls leave
                 self.dropped += 1
         with self._lock:
@@ -226,3 +227,10 @@ class DriftWatch:
                 self._changes.extend(self._feed(one, found.segment, [loss]))
         self._tell_on()
         return True
+
+
+def _judged(signal: Losses | Calibration, pending: Pending, label: Any) -> Floats:
+    """What *label* says about the prediction that waited for it."""
+    if isinstance(signal, Calibration):
+        return signal.gaps(pending.confidence, pending.prediction, label)
+    return signal.read(signal.loss(pending.prediction, label))

@@ -13,6 +13,7 @@ from .._call import NEVER, Call, Proceed, fork_call
 from .._colour import Target, target_of
 from .._policy import Policy
 from ..drift.accuracy import AccuracyEstimate
+from ..drift.calibration import Calibration
 from ..drift.monitor import Change, Monitor, State
 from ..drift.prediction_log import PredictionLog
 from ..drift.signals import Losses, Numbers, Signal
@@ -54,7 +55,8 @@ class DriftDetector(Policy):
     Args:
         signals: What is watched: :class:`~resilient_ml.drift.Numbers`,
             :class:`~resilient_ml.drift.Classes`, :class:`~resilient_ml.drift.Vectors`,
-            :class:`~resilient_ml.drift.Losses`. None at all: the answers as numbers.
+            :class:`~resilient_ml.drift.Losses`, :class:`~resilient_ml.drift.Calibration`. None at all: the
+            answers as numbers.
         arl: Answers between false alarms, of all signals and segments together, at the least (average run
             length), from 100. With 1000 calls a day and one false alarm a month to bear it is 30_000.
         reference_size: How many observations make a reference that is learned, from 100.
@@ -135,7 +137,7 @@ class DriftDetector(Policy):
         on_event: Callable[[Any], object] | None = None,
     ) -> None:
         super().__init__(name=name, on_event=on_event)
-        self._signals = _checked(signals, key)
+        self._signals = _checked(signals, key, confidence)
         fresh = partial(
             Monitor,
             self._signals,
@@ -332,7 +334,7 @@ class DriftDetector(Policy):
         return " and ".join(repr(name) for name in names) or "what it watches"
 
 
-def _checked(signals: Sequence[Any], key: object) -> tuple[Signal, ...]:
+def _checked(signals: Sequence[Any], key: object, confidence: object) -> tuple[Signal, ...]:
     for signal in signals:
         if not isinstance(signal, Signal):
             raise TypeError(
@@ -344,6 +346,11 @@ def _checked(signals: Sequence[Any], key: object) -> tuple[Signal, ...]:
         raise ValueError(f"signals must have different names, got {', '.join(map(repr, names))}; rename one")
     if any(isinstance(signal, Losses) for signal in signals) and key is None:
         raise ValueError("Losses need key=, which gives each call an id that labels come with")
+    if any(isinstance(signal, Calibration) for signal in signals) and None in (key, confidence):
+        raise ValueError(
+            "Calibration needs key=, which gives each call an id that labels come with, and confidence=, "
+            "which says how sure the model was of an answer"
+        )
     return tuple(signals) or (Numbers("answer"),)
 
 
