@@ -17,6 +17,9 @@ BLOCK = 64
 STREAMS, STEPS = 64, 1200
 """How many streams are drawn from the reference to set the threshold, and how long each is."""
 
+FURTHEST = 1e6
+"""How far off a feature is taken to be at most, in standard deviations: so its cosine is a number."""
+
 SAFETY = 4.0
 """The run length is asked this many times over: a sample that is drawn from repeats itself."""
 DOUBT = 1.15
@@ -97,7 +100,9 @@ class RandomFeatureAverages(Detector):
         return (generator.normal(size=(self.features, 128)) / bandwidth).astype(np.float32)
 
     def _map(self, rows: Floats) -> Singles:
-        angles = ((rows - self._centre) * self._scale).astype(np.float32) @ self._frequencies
+        with np.errstate(over="ignore"):  # of numbers near the largest, which are far either way
+            far = np.clip((rows - self._centre) * self._scale, -FURTHEST, FURTHEST)
+        angles = far.astype(np.float32) @ self._frequencies
         return np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
 
     def _calibrate(self, mapped: Singles) -> float:
@@ -117,7 +122,8 @@ class RandomFeatureAverages(Detector):
         scale = float(largest.std()) * math.sqrt(6.0) / math.pi
         place = float(largest.mean()) - 0.5772 * scale
         # In STEPS rows the largest exceeds h with probability exp(-(h - place) / scale) when that is small.
-        return place + scale * math.log(max(SAFETY * self.arl / STEPS, 1.0))
+        # The statistic is 1 on average, but 0 where the reference is all the same.
+        return max(1.0, place + scale * math.log(max(SAFETY * self.arl / STEPS, 1.0)))
 
     def _warning(self) -> float:
         return 0.8 * self.threshold
@@ -159,7 +165,8 @@ class RandomFeatureAverages(Detector):
     def _level_of(self, rows: Floats) -> None:
         """Keep the recent mean of each feature, clipped at 4 standard deviations: no single row rules."""
         kept = (1.0 - RATES[0]) ** np.arange(len(rows), -1, -1.0)
-        far = np.clip((rows - self._centre) * self._scale, -4.0, 4.0)
+        with np.errstate(over="ignore"):
+            far = np.clip((rows - self._centre) * self._scale, -4.0, 4.0)
         self._recent = kept[0] * self._recent + RATES[0] * (kept[1:] @ far)
 
     def _explain(self) -> Evidence:

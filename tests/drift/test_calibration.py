@@ -42,8 +42,8 @@ def test_what_is_usual_alarms_no_more_often_than_asked():
 def test_both_ways_of_being_wrong_about_oneself_are_told_with_their_sign(tolerated, shift):
     one = channel(Calibration(tolerated=tolerated))
     one.feed(gaps(1500))
-    (alarm, *_) = one.feed(gaps(3000, shift, seed=2))
-    assert alarm.after == "drifted"
+    warning, alarm, *_ = one.feed(gaps(3000, shift, seed=2))
+    assert (warning.after, alarm.after) == ("warn", "drifted")
     edge = tolerated or 0.0
     assert alarm.evidence.effect * shift > 0
     assert abs(alarm.evidence.effect) < abs(shift) + 0.05 - edge / 2
@@ -53,7 +53,7 @@ def test_what_is_usual_may_be_a_model_that_is_too_sure():
     one = channel(Calibration())
     one.feed(gaps(1000, 0.2))
     assert one.feed(gaps(3000, 0.2, seed=2)) == []
-    assert one.feed(gaps(3000, 0.0, seed=3))[0].evidence.effect < 0
+    assert one.feed(gaps(3000, 0.0, seed=3))[1].evidence.effect < 0
 
 
 def test_a_gap_is_confidence_less_whether_it_was_right():
