@@ -1,5 +1,7 @@
 """DriftDetector in every colour: it watches without being felt, tells what moved, and acts where told to."""
 
+import asyncio
+import itertools
 import pickle
 import random
 import threading
@@ -12,9 +14,10 @@ from resilient_ml import (
     Drifted,
     Kind,
 )
+from resilient_ml._drivers import workers
 from resilient_ml.drift import Classes, Losses, Numbers, Vectors
 
-from ..drifting import echo, feed, never, score
+from ..drifting import echo, feed, never, normal, score
 
 
 def test_what_a_model_answers_is_watched(world):
@@ -164,18 +167,40 @@ def test_what_nobody_takes_up_is_dropped_and_counted():
     assert len(watch._watch._queue) == 0
 
 
-def test_where_no_thread_can_be_started_the_call_is_answered_all_the_same(monkeypatch):
-    watch = score()
-    safe = watch(echo)
+def no_threads(monkeypatch):
+    """The system refuses more threads, and none is idle."""
 
-    def refuse(self, step, call):
+    def refuse(self):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("resilient_ml._drivers.blocking.Blocking.spawn", refuse)
-    feed(safe, 200)
+    monkeypatch.setattr("resilient_ml._drivers.workers._pool", workers._Pool())
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+@pytest.mark.parametrize("colour", ["call", "async call"])
+def test_where_no_thread_can_be_started_the_call_is_answered_all_the_same(monkeypatch, colour):
+    watch = score()
+
+    async def answers(count, safe):
+        for draw in itertools.islice(normal(), count):
+            await safe(draw)
+
+    async def aecho(value):
+        return value
+
+    if colour == "call":
+        safe, some = watch(echo), feed
+    else:
+        safe = watch(aecho)
+
+        def some(safe, count):
+            asyncio.run(answers(count, safe))
+
+    with monkeypatch.context() as patch:
+        no_threads(patch)
+        some(safe, 200)
     assert len(watch._watch._queue) == 200
-    monkeypatch.undo()
-    feed(safe, 1)
+    some(safe, 1)
     watch.flush()
     assert watch.dropped == 0
     assert watch.state() == "ok"
@@ -224,6 +249,7 @@ def test_a_stream_has_inputs_alone():
     safe = watch(tokens)
     for _ in range(128):
         list(safe("text"))
+    watch.flush()
     assert watch.state() == "ok"
 
 
@@ -236,7 +262,13 @@ def test_a_call_without_arguments_has_no_input():
 def test_a_version_that_another_thread_has_seen_first_is_no_news():
     watch = score(version=lambda: "v1")
     feed(watch(echo), 10)
-    watch._watch._change_version()
+    watch._watch.version = "v0"
+    watch._watch._lock.__enter__()
+    thread = threading.Thread(target=watch._watch._see_version, args=(lambda: "v1",))
+    thread.start()
+    watch._watch.version = "v1"
+    watch._watch._lock.__exit__()
+    thread.join()
     assert len(watch._watch._queue) == 10
 
 
@@ -244,8 +276,8 @@ def test_inputs_by_name_are_the_first_too():
     watch = DriftDetector(Numbers("x", side="input"), Numbers("twice", lambda x: 2 * x, side="input"))
     safe = watch(lambda x: None)
     safe(x=1.0)
-    ((_, taken),) = watch._watch._queue
-    assert [values.tolist() for _, values in taken] == [[1.0], [2.0]]
+    (noted,) = watch._watch._queue
+    assert [value for _, value in noted.taken] == [1.0, 2.0]
 
 
 def test_threads_share_it():

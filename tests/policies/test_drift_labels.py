@@ -85,9 +85,10 @@ def test_accuracy_is_estimated_without_labels():
     assert score().accuracy() is None
 
 
-def calibrated(**options):
+def calibrated(on_change=None, **options):
     return DriftDetector(
         Calibration(**options),
+        on_change=on_change,
         arl=1000,
         reference_size=500,
         key=lambda confidence, number: number,
@@ -110,8 +111,7 @@ def answered(watch, count, shift, first=0, seed=1):
 @pytest.mark.parametrize("shift", [0.2, -0.2])
 def test_a_model_that_is_no_longer_as_right_as_it_is_sure_is_told(options, shift):
     seen = []
-    watch = calibrated(**options)
-    watch._on_change = seen.append
+    watch = calibrated(on_change=seen.append, **options)
     answered(watch, 1000, 0.0)
     assert watch.state() in ("ok", "warn")
     answered(watch, 1000, shift, first=1000, seed=2)
