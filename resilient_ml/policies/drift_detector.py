@@ -256,7 +256,7 @@ class DriftDetector(Policy):
             after=change.after,
             effect=0.0 if evidence is None else evidence.effect,
             since=0 if evidence is None else evidence.since,
-            moved=", ".join(name for name, _ in change.parts[:3]),
+            moved=", ".join(f"{name} {size:+.2g}" for name, size in change.parts[:3]),
         )
         if self._on_change is not None:
             self._on_change.deliver(cast(Any, change))
