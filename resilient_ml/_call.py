@@ -127,6 +127,9 @@ class Runtime(Protocol):
     def spawn(self, step: Callable[[Call], Any], call: Call) -> Rival:
         """Start *step* with a call of its own, on a worker thread or in a task. Not for streams."""
 
+    def aside(self, work: Callable[[], object]) -> bool:
+        """Start plain *work* on a worker thread; nobody waits for it. Whether there was a thread to start."""
+
 
 # Under a name of its own, as the kinds of call that stream or record have slots where this has constants.
 _SLOTS = ("args", "attempt", "deadline", "degraded", "fn", "kwargs", "limit", "orphans", "threads")

@@ -21,7 +21,15 @@ from resilient_ml import BulkheadFull, CircuitOpen, ConstantBackoff, DeadlineExc
 pytestmark = pytest.mark.once
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
-SCRIPTS = ["overhead_sync", "overhead_async", "overhead_timeout", "rejection", "threads", "streams"]
+SCRIPTS = [
+    "overhead_sync",
+    "overhead_async",
+    "overhead_timeout",
+    "rejection",
+    "threads",
+    "streams",
+    "drift_policy",
+]
 SYNC = ["retry", "breaker", "bulkhead", "fallback", "late_only", "three", "three_by_methods"]
 ASYNC = ["retry", "breaker", "bulkhead", "timeout", "four"]
 

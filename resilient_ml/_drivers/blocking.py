@@ -20,7 +20,7 @@ from ..kinds import kind_of
 from .leaf import UNFINISHED, abandon, check_room, expired, unfinished
 from .loops import warn_if_blocking
 from .rivals import ThreadRival
-from .workers import start
+from .workers import aside, start
 
 
 def leaf(call: Call) -> Any:
@@ -143,6 +143,10 @@ class Blocking:
         """Start *step* on a worker thread."""
         return ThreadRival(start(step, (call,), {}, call.deadline), call)
 
+    def aside(self, work: Callable[[], object]) -> bool:
+        """Start *work* on a worker thread; whether one could be started."""
+        return aside(work)
+
 
 class BlockingCoroutines:
     """The same, for bodies that run as coroutines: what they await never suspends."""
@@ -183,6 +187,10 @@ class BlockingCoroutines:
     def spawn(self, step: Step, call: Call) -> ThreadRival:
         """Start *step* on a worker thread, where it is run to its end."""
         return ThreadRival(start(_completed, (step, call), {}, call.deadline), call)
+
+    def aside(self, work: Callable[[], object]) -> bool:
+        """Start *work* on a worker thread; whether one could be started."""
+        return aside(work)
 
 
 def _completed(step: Step, call: Call) -> Any:

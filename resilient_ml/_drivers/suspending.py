@@ -23,7 +23,7 @@ from .leaf import UNFINISHED, UNLIMITED, abandon, check_room, expired, unfinishe
 from .loops import running_task
 from .own_task import in_own_task
 from .rivals import TaskRival, TrioRival, rival_in_task
-from .workers import start
+from .workers import aside, start
 
 
 async def leaf(call: Call) -> Any:
@@ -245,6 +245,10 @@ class Suspending:
     def spawn(self, step: Step, call: Call) -> TaskRival | TrioRival:
         """Start *step* in a task of its own."""
         return rival_in_task(step, call, running_task())
+
+    def aside(self, work: Callable[[], object]) -> bool:
+        """Start *work* on a worker thread; whether one could be started."""
+        return aside(work)
 
 
 AsyncCall = call_type("AsyncCall", Suspending(), time.monotonic)

@@ -206,6 +206,15 @@ def start(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
     return job
 
 
+def aside(work: Callable[[], object]) -> bool:
+    """Run *work* on a worker thread, for nobody in particular; whether a thread could be started."""
+    try:
+        start(work, (), {}, NEVER)
+    except LimitExceeded:
+        return False
+    return True
+
+
 def start_after(earlier: Finishing, fn: Callable[[], Any]) -> Job:
     """Run *fn* on a worker thread once *earlier* has finished; its result and error are nobody's."""
     job = Job(fn, (), {}, NEVER)

@@ -2,6 +2,7 @@
 
 from .accuracy import AccuracyEstimate, ConfidenceEstimator
 from .adwin import ADWIN
+from .calibration import Calibration, calibration_error
 from .categorical import CategoricalShiryaevRoberts
 from .conformal import ConformalShiryaevRoberts
 from .cusum import CUSUM
@@ -28,6 +29,7 @@ __all__ = [
     "HDDMA",
     "HDDMW",
     "AccuracyEstimate",
+    "Calibration",
     "CategoricalShiryaevRoberts",
     "Change",
     "Classes",
@@ -50,6 +52,7 @@ __all__ = [
     "Vectors",
     "WhitenedShiryaevRoberts",
     "WindowedKS",
+    "calibration_error",
     "chi_square",
     "correlation_time",
     "jensen_shannon",

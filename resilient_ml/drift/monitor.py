@@ -4,6 +4,9 @@ Each signal of each segment is a *channel*, which goes through these states::
 
     learning --(reference is full)--> ok <--> warn --> drifted --(quiet for a while)--> ok
 
+No channel drifts without a warning. Where both are reached among observations that are fed together, one is
+told right after the other.
+
 A channel is *quiet* while its detector raises no alarm: for *rearm* observations, and three times as long as
 the alarm took. The detector keeps its reference and begins anew after each alarm, so a drift that lasts
 raises alarm after alarm, and one that ends lets the channel come back by itself; one that returns is noticed
@@ -23,6 +26,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import _checks
+from .calibration import Calibration
 from .detector import Detector, Evidence, Floats
 from .signals import Losses, Signal, finite_rows
 from .thinned import Thinned
@@ -98,7 +102,7 @@ class Channel:
         self._needed = rearm
         if reference is not None:
             self._begin(reference)
-        elif isinstance(signal, Losses) and signal.tolerated is not None:
+        elif isinstance(signal, Losses | Calibration) and signal.tolerated is not None:
             self._begin(np.empty(0))
 
     def _begin(self, reference: Floats) -> None:
@@ -126,6 +130,8 @@ class Channel:
             assert evidence is not None
             if self.state != "drifted":
                 self._needed = max(self._rearm, _QUIET_ALARMS * evidence.since)
+                if self.state == "ok":  # both were reached among the same observations
+                    changes.append(self._change("warn"))
                 changes.append(self._change("drifted", evidence))
             self._quiet = len(values) - 1 - int(alarms[-1])
             return changes
@@ -241,7 +247,16 @@ class Monitor:
     def state(self, segment: Hashable = None) -> State:
         """The worst state of any signal in *segment*; ``learning`` before anything was seen there."""
         channels = self._channels.get(self.segment(segment), {})
-        return max((one.state for one in channels.values()), key=_ORDER.index, default="learning")
+        return max((one.state for one in list(channels.values())), key=_ORDER.index, default="learning")
+
+    def ended(self) -> list[Change]:
+        """The changes that tell of its end: all that was known is to be learned again."""
+        return [
+            Change(name, segment, channel.state, "learning", channel.seen)
+            for segment, channels in self._channels.items()
+            for name, channel in channels.items()
+            if channel.state != "learning"
+        ]
 
     def states(self) -> dict[tuple[str, Hashable], State]:
         """The state of each channel, by signal and segment."""

@@ -5,26 +5,24 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """A prediction that waits for its label.
 
     Attributes:
         prediction: What was predicted.
         confidence: How sure the model was; NaN where it did not say.
         segment: The segment of the call.
-        version: The version of the model.
+        epoch: The number of the references that it was made under: others came with each reset and version.
         at: When it was made.
     """
 
     prediction: Any
     confidence: float
     segment: Hashable
-    version: Any
+    epoch: int
     at: float
 
 

@@ -18,6 +18,13 @@ FILTERS, REMAINS = filters(RATES).astype(np.float32), remains(RATES).astype(np.f
 STREAMS, STEPS = 64, 1200
 """How many streams are drawn from the reference to set the threshold, and how long each is."""
 
+KEPT = 32
+"""The latest rows, which say by how much each feature has moved."""
+LONGEST = 1000
+"""A change is taken to have begun no more rows ago than this."""
+FURTHEST = 1e6
+"""How far off a feature is taken to be at most, in standard deviations: so its cosine is a number."""
+
 SAFETY = 4.0
 """The run length is asked this many times over: a sample that is drawn from repeats itself."""
 DOUBT = 1.15
@@ -98,7 +105,9 @@ class RandomFeatureAverages(Detector):
         return (generator.normal(size=(self.features, 128)) / bandwidth).astype(np.float32)
 
     def _map(self, rows: Floats) -> Singles:
-        angles = ((rows - self._centre) * self._scale).astype(np.float32) @ self._frequencies
+        with np.errstate(over="ignore"):  # of numbers near the largest, which are far either way
+            far = np.clip((rows - self._centre) * self._scale, -FURTHEST, FURTHEST)
+        angles = far.astype(np.float32) @ self._frequencies
         return np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
 
     def _calibrate(self, mapped: Singles) -> float:
@@ -118,7 +127,8 @@ class RandomFeatureAverages(Detector):
         scale = float(largest.std()) * math.sqrt(6.0) / math.pi
         place = float(largest.mean()) - 0.5772 * scale
         # In STEPS rows the largest exceeds h with probability exp(-(h - place) / scale) when that is small.
-        return place + scale * math.log(max(SAFETY * self.arl / STEPS, 1.0))
+        # The statistic is 1 on average, but 0 where the reference is all the same.
+        return max(1.0, place + scale * math.log(max(SAFETY * self.arl / STEPS, 1.0)))
 
     def _warning(self) -> float:
         return 0.8 * self.threshold
@@ -152,29 +162,40 @@ class RandomFeatureAverages(Detector):
         used = int(reached.argmax()) + 1 if alarm else count
         self._averages = [path[used - 1].copy() for path in averages]
         self.statistic = float(largest[used - 1])
-        self._level_of(rows[:used])
+        self._keep(rows[:used])
         return used, alarm
 
-    def _level_of(self, rows: Floats) -> None:
-        """Keep the recent mean of each feature, clipped at 4 standard deviations: no single row rules."""
-        kept = (1.0 - RATES[0]) ** np.arange(len(rows), -1, -1.0)
-        far = np.clip((rows - self._centre) * self._scale, -4.0, 4.0)
-        self._recent = kept[0] * self._recent + RATES[0] * (kept[1:] @ far)
+    def _keep(self, rows: Floats) -> None:
+        """Keep the latest rows, clipped at 4 standard deviations: no single one rules."""
+        with np.errstate(over="ignore"):
+            far = np.clip((rows[-KEPT:] - self._centre) * self._scale, -4.0, 4.0)
+        self._recent = np.concatenate([self._recent[len(far) :], far]) if len(far) < KEPT else far
 
     def _explain(self) -> Evidence:
-        sizes = [
-            float(one @ one) / expected for one, expected in zip(self._averages, self._expected, strict=True)
-        ]
-        # An average with rate r holds about 1 / r rows.
-        since = min(self.seen, round(1.0 / RATES[int(np.argmax(sizes))]))
-        order = np.argsort(-np.abs(self._recent), kind="stable")[:10]
-        parts = tuple((int(one), float(self._recent[one])) for one in order)
+        since = self._since()
+        moved = self._recent[-since:].mean(axis=0)
+        order = np.argsort(-np.abs(moved), kind="stable")[:10]
+        parts = tuple((int(one), float(moved[one])) for one in order)
         effect = math.sqrt(max(self.statistic - 1.0, 0.0))
         return Evidence(self.statistic, self.threshold, self.seen, since, effect, parts)
 
+    def _since(self) -> int:
+        """When the change began, as averages of different rates have come differently far since.
+
+        ``|m_r| = size * (1 - (1 - r) ** since)``, less what chance adds: the *since* of least squares.
+        """
+        squares = [float(one @ one) for one in self._averages]
+        found = np.sqrt(np.maximum(np.array(squares) - self._expected, 0.0))
+        longest = max(1, min(self.seen, LONGEST))
+        came = 1.0 - (1.0 - np.array(RATES)) ** np.arange(1.0, longest + 1)[:, None]
+        came /= np.sqrt(self._expected)
+        weighed = found / np.sqrt(self._expected)
+        fit = came @ weighed / np.sqrt((came * came).sum(axis=1))
+        return int(np.argmax(fit)) + 1
+
     def _begin(self) -> None:
         self._averages = [np.zeros_like(self._mean) for _ in RATES]
-        self._recent = np.zeros(self.features)
+        self._recent = np.zeros((KEPT, self.features))
         self.statistic: float = 0.0
 
     def _save(self) -> dict[str, Any]:

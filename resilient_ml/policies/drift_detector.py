@@ -6,18 +6,19 @@ import math
 import random
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, Protocol, TypeVar, get_args
+from typing import Any, Literal, Protocol, TypeVar, cast, get_args
 
 from .. import _checks
-from .._call import NEVER, Call, Proceed, fork_call
-from .._colour import Target, target_of
+from .._call import Call, Proceed
+from .._colour import Target
 from .._policy import Policy
 from ..drift.accuracy import AccuracyEstimate
+from ..drift.calibration import Calibration
 from ..drift.monitor import Change, Monitor, State
 from ..drift.prediction_log import PredictionLog
 from ..drift.signals import Losses, Numbers, Signal
 from ..errors import Drifted
-from ..events import CallRejected, DriftChanged
+from ..events import CallRejected, DriftChanged, Subscription
 from ._drift_watch import BATCH, UNANSWERED, DriftWatch
 
 T = TypeVar("T")
@@ -54,7 +55,8 @@ class DriftDetector(Policy):
     Args:
         signals: What is watched: :class:`~resilient_ml.drift.Numbers`,
             :class:`~resilient_ml.drift.Classes`, :class:`~resilient_ml.drift.Vectors`,
-            :class:`~resilient_ml.drift.Losses`. None at all: the answers as numbers.
+            :class:`~resilient_ml.drift.Losses`, :class:`~resilient_ml.drift.Calibration`. None at all: the
+            answers as numbers.
         arl: Answers between false alarms, of all signals and segments together, at the least (average run
             length), from 100. With 1000 calls a day and one false alarm a month to bear it is 30_000.
         reference_size: How many observations make a reference that is learned, from 100.
@@ -67,7 +69,8 @@ class DriftDetector(Policy):
         action: ``"advise"``, ``"shadow"`` (an event for each call that would be refused) or ``"refuse"``.
         probe: With ``"refuse"``, the share of calls that go on all the same, above 0.
         breaker: A :class:`CircuitBreaker` to open.
-        on_change: Called with each :class:`~resilient_ml.drift.Change`, where it is noticed.
+        on_change: Called with each :class:`~resilient_ml.drift.Change`, on the thread that notices it. What
+            it raises is logged once.
         rearm: For how many observations a signal must be quiet for its drift to be over, from 1.
         max_segments: See *segment*; from 1.
         queue: The most calls whose observations wait; more are dropped, and counted in :attr:`dropped`.
@@ -135,7 +138,7 @@ class DriftDetector(Policy):
         on_event: Callable[[Any], object] | None = None,
     ) -> None:
         super().__init__(name=name, on_event=on_event)
-        self._signals = _checked(signals, key)
+        self._signals = _checked(signals, key, confidence)
         fresh = partial(
             Monitor,
             self._signals,
@@ -146,7 +149,6 @@ class DriftDetector(Policy):
             max_segments=_checks.whole("max_segments", max_segments, at_least=1, remedy="pass 16, say"),
         )
         self._arl = float(arl)
-        self._segment = _function("segment", segment, "pass a function of the call's arguments")
         self._sample = _checks.share("sample", sample, remedy="pass 1 to watch every call")
         self._action = _checks.one_of("action", action, get_args(Action))
         self._probe = _checks.share("probe", probe, remedy="pass 0.1, say: without it no end would be seen")
@@ -154,7 +156,8 @@ class DriftDetector(Policy):
             raise TypeError(f"breaker must be a CircuitBreaker, got {_checks.shown(breaker)}; pass one")
         self._breaker = breaker
         self._opened = False
-        self._on_change = _function("on_change", on_change, "pass a function of a Change")
+        checked = _function("on_change", on_change, "pass a function of a Change")
+        self._on_change = None if checked is None else Subscription(checked)
         if calibration is not None and confidence is None:
             raise ValueError("calibration needs confidence=, which says how sure the model was of an answer")
         waits = math.inf
@@ -165,6 +168,7 @@ class DriftDetector(Policy):
             self._signals,
             fresh,
             version=_function("version", version, "pass a function without arguments"),
+            segment=_function("segment", segment, "pass a function of the call's arguments"),
             most=_checks.whole("queue", queue, at_least=BATCH, remedy="pass 4096, say"),
             key=_function("key", key, "pass a function of the call's arguments"),
             prediction=_function("prediction", prediction, "pass a function of the answer"),
@@ -175,7 +179,6 @@ class DriftDetector(Policy):
             tell=self._announce,
         )
         self._rng = rng if rng is not None else random.Random()
-        self._digester = target_of(self._watch.take_up)
 
     def check(self, target: Target) -> None:
         """Refuse to watch the answers of a stream, which has none."""
@@ -187,8 +190,11 @@ class DriftDetector(Policy):
 
     async def around(self, proceed: Proceed[T], call: Call) -> T:
         """Proceed, and note what is watched; refuse where that was asked for."""
-        segment = None if self._segment is None else self._segment(*call.args, **call.kwargs)
         watch = self._watch
+        placed = watch.place(call)
+        if placed is None:
+            return await proceed(call)
+        epoch, segment = placed
         held = bool(watch.drifted) and self._holds(segment, call)
         probes = held and self._rng.random() < self._probe
         answer: T = UNANSWERED
@@ -197,16 +203,8 @@ class DriftDetector(Policy):
         if probes:
             self._degrade(call)
         sampled = self._sample == 1.0 or self._rng.random() < self._sample
-        if sampled and watch.note(call, segment, answer):
-            if call.outlet is not None:
-                watch.take_up()
-            elif isinstance(call.runtime.who(), int):  # a thread: another one does it
-                try:
-                    call.runtime.spawn(partial(call.runtime.invoke, self._digester), _nobodys(call))
-                except RuntimeError:  # no thread can be started: what stands in the queue waits for the next
-                    watch.unask()
-            else:  # a task, which waits for a thread as others run; a task of its own might outlive its loop
-                await call.runtime.invoke(self._digester, _nobodys(call))
+        if sampled and watch.note(call, epoch, segment, answer) and not call.runtime.aside(watch.take_up):
+            watch.unask()  # no thread can be started: what stands in the queue waits for the next
         if answer is UNANSWERED:
             raise self._refusal(segment, call)
         return answer
@@ -238,8 +236,8 @@ class DriftDetector(Policy):
         self._watch.flush()
 
     def _announce(self, change: Change) -> None:
-        self._tell(change)
         self._steer()
+        self._tell(change)
 
     def _steer(self) -> None:
         """Open or close the breaker."""
@@ -258,10 +256,10 @@ class DriftDetector(Policy):
             after=change.after,
             effect=0.0 if evidence is None else evidence.effect,
             since=0 if evidence is None else evidence.since,
-            moved=", ".join(name for name, _ in change.parts[:3]),
+            moved=", ".join(f"{name} {size:+.2g}" for name, size in change.parts[:3]),
         )
         if self._on_change is not None:
-            self._on_change(change)
+            self._on_change.deliver(cast(Any, change))
 
     # -- labels --------------------------------------------------------------------------------------------
 
@@ -286,8 +284,7 @@ class DriftDetector(Policy):
 
     def accuracy(self) -> AccuracyEstimate | None:
         """The accuracy of recent answers, estimated without labels; None without *calibration*."""
-        estimator = self._watch.estimator
-        return None if estimator is None else estimator.estimate()
+        return self._watch.accuracy()
 
     # -- looking and steering ------------------------------------------------------------------------------
 
@@ -302,12 +299,16 @@ class DriftDetector(Policy):
     def reset(self) -> None:
         """Begin anew: references are learned again, for a model that was trained again, say."""
         self._watch.begin()
-        self._steer()
 
     @property
     def dropped(self) -> int:
         """Calls whose observations were not taken up: too many in the queue, or nothing that can be read."""
         return self._watch.dropped
+
+    @property
+    def not_finite(self) -> int:
+        """Observations that were NaN or infinite: they reach no detector, and no reference."""
+        return self._watch.not_finite
 
     @property
     def version(self) -> Hashable:
@@ -332,7 +333,7 @@ class DriftDetector(Policy):
         return " and ".join(repr(name) for name in names) or "what it watches"
 
 
-def _checked(signals: Sequence[Any], key: object) -> tuple[Signal, ...]:
+def _checked(signals: Sequence[Any], key: object, confidence: object) -> tuple[Signal, ...]:
     for signal in signals:
         if not isinstance(signal, Signal):
             raise TypeError(
@@ -344,17 +345,13 @@ def _checked(signals: Sequence[Any], key: object) -> tuple[Signal, ...]:
         raise ValueError(f"signals must have different names, got {', '.join(map(repr, names))}; rename one")
     if any(isinstance(signal, Losses) for signal in signals) and key is None:
         raise ValueError("Losses need key=, which gives each call an id that labels come with")
+    if any(isinstance(signal, Calibration) for signal in signals) and None in (key, confidence):
+        raise ValueError(
+            "Calibration needs key=, which gives each call an id that labels come with, and confidence=, "
+            "which says how sure the model was of an answer"
+        )
     return tuple(signals) or (Numbers("answer"),)
 
 
 def _function(name: str, given: Any, remedy: str) -> Any:
     return None if given is None else _checks.function(name, given, remedy=remedy)
-
-
-def _nobodys(call: Call) -> Call:
-    """A call of nobody: without arguments, deadline or record."""
-    own = fork_call(call)
-    own.args, own.kwargs, own.deadline, own.limit, own.threads = (), {}, NEVER, None, None
-    if own.record is not None:
-        own.record = None
-    return own

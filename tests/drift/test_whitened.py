@@ -68,3 +68,9 @@ def test_one_wild_value_does_not_rule_the_past() -> None:
 def test_a_short_reference_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 100 finite values in order, got 99"):
         WhitenedShiryaevRoberts(np.arange(99.0))
+
+
+def test_a_reference_that_is_all_the_same_is_left_by_anything_else():
+    detector = WhitenedShiryaevRoberts(np.full(1000, 0.5), arl=1000)
+    assert not len(detector.update_many(np.full(3000, 0.5)))
+    assert len(detector.update_many(np.full(500, 0.51)))

@@ -87,6 +87,7 @@ from resilient_ml.drift import (
     HDDMA,
     HDDMW,
     AccuracyEstimate,
+    Calibration,
     CategoricalShiryaevRoberts,
     Classes,
     ConformalShiryaevRoberts,
@@ -105,6 +106,7 @@ from resilient_ml.drift import (
     Vectors,
     WhitenedShiryaevRoberts,
     WindowedKS,
+    calibration_error,
     chi_square,
     jensen_shannon,
     ks,
@@ -264,6 +266,7 @@ watch = DriftDetector(
     Classes("label", str, side="input"),
     Vectors("row", side="input", names=("age", "income")),
     Losses("errors", differ, tolerated=0.1),
+    Calibration("calibration", differ, tolerated=0.05, between=(0.9, 1.0)),
     arl=1e6,
     reference_size=500,
     references={"confidence": [0.5] * 100},
@@ -291,6 +294,7 @@ others: list[Distance] = [
     wasserstein([1.0, 2.0], [1.0, 3.0], seed=1),
     chi_square(["a"], ["b"]),
     mmd([[1.0], [2.0]], [[1.0], [3.0]]),
+    calibration_error([0.9], [True], bins=10, seed=1),
 ]
 estimated: AccuracyEstimate | None = watch.accuracy()
 state_of_drift: str = watch.state("segment")

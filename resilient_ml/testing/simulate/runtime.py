@@ -6,6 +6,7 @@ what they wait for is the simulation's loop.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..._ambient import AMBIENT
@@ -93,6 +94,11 @@ class Simulated:
     def spawn(self, step: Step, call: Call) -> SimulatedRival:
         """Start *step* in a task of its own."""
         return SimulatedRival(step, call, stops=self._stops, running=self._rivals)
+
+    def aside(self, work: Callable[[], object]) -> bool:
+        """Do *work* at once: it takes no simulated time."""
+        work()
+        return True
 
     def close(self) -> None:
         """Unwind the attempts that are still running."""
