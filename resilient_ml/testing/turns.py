@@ -246,10 +246,12 @@ class Turns:
     # -- what the clock cannot see --------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        if self._watchdog is not None:
+        watchdog = self._watchdog
+        if watchdog is not None:
             return
         with self._mutex:
-            self._watchdog = self._watchdog or Watchdog(self._look)  # another thread may have come first
+            if self._watchdog is watchdog:  # no other thread came first
+                self._watchdog = Watchdog(self._look)
 
     def _look(self) -> None:
         """Take the turn from who sleeps in the kernel; see whether who went astray runs again."""

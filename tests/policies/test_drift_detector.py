@@ -13,6 +13,7 @@ from resilient_ml import (
     DriftDetector,
     Drifted,
     Kind,
+    Pipeline,
 )
 from resilient_ml._drivers import workers
 from resilient_ml.drift import Classes, Losses, Numbers, Vectors
