@@ -211,14 +211,27 @@ class Monitor:
         self._rearm = rearm
         self._max_segments = max_segments
         self._channels: dict[Hashable, dict[str, Channel]] = {}
-        self._references = {name: np.array(one, dtype=np.float64) for name, one in (references or {}).items()}
-        known = {signal.name for signal in self.signals}
-        for name in self._references:
+        known = {signal.name: signal for signal in self.signals}
+        for name in references or {}:
             if name not in known:
                 raise ValueError(
                     f"references must name signals, got {_checks.shown(name)}; there are "
                     + (", ".join(map(repr, sorted(known))) or "none")
                 )
+        self._references = {name: _read(known[name], one) for name, one in (references or {}).items()}
+
+    def check_references(self) -> None:
+        """Refuse references that no detector can be made of.
+
+        Raises:
+            ValueError: There is one.
+        """
+        for signal in self.signals:
+            if signal.name in self._references:
+                try:
+                    signal.detector(self._references[signal.name], self._arl)
+                except ValueError as error:
+                    raise ValueError(f"references[{signal.name!r}] cannot be used: {error}") from None
 
     def segment(self, segment: Hashable) -> Hashable:
         """The segment that *segment* is counted to."""
@@ -265,3 +278,14 @@ class Monitor:
             for segment, channels in list(self._channels.items())
             for name, channel in list(channels.items())
         }
+
+
+def _read(signal: Signal, reference: Any) -> Floats:
+    """Observations of quiet times, as the signal reads those of a call."""
+    try:
+        return signal.read(reference)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"references[{signal.name!r}] cannot be read as {signal!r}: {type(error).__name__}; pass what "
+            "its of= gives, of 100 calls at least"
+        ) from error

@@ -236,6 +236,12 @@ class Vectors(Signal):
         names: tuple[str, ...] = (),
     ) -> None:
         super().__init__(name, of, side=side)
+        remedy = "pass a tuple of strings, one a feature, such as ('age', 'income')"
+        if not isinstance(names, tuple | list):
+            raise TypeError(f"names must be a tuple, got {_checks.shown(names)}; {remedy}")
+        for one in names:
+            if not isinstance(one, str):
+                raise TypeError(f"names must be strings, got {_checks.shown(one)}; {remedy}")
         self.names: tuple[str, ...] = tuple(names)
 
     def read(self, value: Any) -> Floats:
@@ -274,6 +280,8 @@ class Losses(Signal):
         self.tolerated: float | None = (
             None if tolerated is None else _checks.share("tolerated", tolerated, remedy="pass 0.1, say")
         )
+        if self.tolerated == 1.0:
+            raise ValueError("tolerated must be below 1, got 1.0, which every loss is within; pass 0.1, say")
 
     def loss(self, prediction: Any, label: Any) -> float:
         """How wrong *prediction* was."""

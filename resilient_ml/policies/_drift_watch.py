@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
@@ -18,6 +19,8 @@ from ..drift.monitor import Change, Monitor
 from ..drift.prediction_log import Pending, PredictionLog
 from ..drift.signals import Classes, Losses, Numbers, Signal, finite_rows
 from ._arguments import Arguments, value_at
+
+_log = logging.getLogger("resilient_ml")
 
 BATCH = 64
 """So many calls are taken up at a time."""
@@ -113,6 +116,7 @@ class DriftWatch:
         self._lock = ForkSafeLock()
         self._telling = ForkSafeLock()
         self.log: PredictionLog = log
+        self._said: set[str] = set()
         self.dropped: int = 0
         self.not_finite: int = 0
         self.epoch: int = 0
@@ -155,8 +159,9 @@ class DriftWatch:
                 return self.epoch, None
             segment: Hashable = self._segment(*call.args, **call.kwargs)
             hash(segment)  # TypeError where it has none
-        except Exception:  # noqa: BLE001 - what cannot be watched must not fail a call
+        except Exception as error:  # noqa: BLE001 - what cannot be watched must not fail a call
             self.dropped += 1
+            self._cannot("tell", "the version or segment of a call", error)
             return None
         return self.epoch, segment
 
@@ -184,8 +189,8 @@ class DriftWatch:
                 return False
             if answer is not UNANSWERED and (self._key is not None or self.estimator is not None):
                 sure = self._remember(call, epoch, segment, answer)
-        except Exception:  # noqa: BLE001 - what cannot be watched must not fail a call that was answered
-            whole = False
+        except Exception as error:  # noqa: BLE001 - what cannot be watched must not fail a call
+            whole = self._cannot("keep", "the prediction of a call", error)
         standing = len(self._queue)
         if not whole or standing >= self._most:
             self.dropped += 1
@@ -204,15 +209,28 @@ class DriftWatch:
             try:
                 value = answer if of is None else of(answer)
                 taken.append((signal, value if type(value) in plain else signal.read(value)))
-            except Exception:  # noqa: BLE001 - one that cannot be read must not keep the others from it
-                whole = False
+            except Exception as error:  # noqa: BLE001 - one that cannot be read must not keep the others from it
+                whole = self._cannot("read", signal, error)
         for signal, of, plain in self._inputs:
             try:
                 value = self._first(call) if of is None else of(*call.args, **call.kwargs)
                 taken.append((signal, value if type(value) in plain else signal.read(value)))
-            except Exception:  # noqa: BLE001 - as above
-                whole = False
+            except Exception as error:  # noqa: BLE001 - as above
+                whole = self._cannot("read", signal, error)
         return taken, whole
+
+    def _cannot(self, act: str, what: object, error: Exception) -> bool:
+        """Say so once, by its type alone as its words may hold what was asked; False, as it is not whole."""
+        said = f"could not {act} {what}"
+        if said not in self._said:
+            self._said.add(said)
+            _log.warning(
+                "a drift detector %s: %s; the call was answered and is counted in dropped, and so are "
+                "further ones, unsaid; see what of=, key=, prediction=, confidence=, segment= return",
+                said,
+                type(error).__name__,
+            )
+        return False
 
     def unask(self) -> None:
         """No worker will come."""
@@ -296,8 +314,9 @@ class DriftWatch:
             rows = _rows(signal, parts)
             self.not_finite += len(rows) - int(finite_rows(rows).sum())
             changes = self.monitor.feed(signal, segment, rows)
-        except Exception:  # noqa: BLE001 - rows of another width, say; nobody is there to be told
+        except Exception as error:  # noqa: BLE001 - rows of another width, say
             self.dropped += len(parts)
+            self._cannot("use", signal, error)
             return []
         if changes:
             states = self.monitor.states().items()
@@ -313,8 +332,9 @@ class DriftWatch:
         for signal in self._labelled:
             try:
                 judged.append((signal, _judged(signal, found, label)))
-            except Exception:  # noqa: BLE001 - as for what calls leave
+            except Exception as error:  # noqa: BLE001 - as for what calls leave
                 self.dropped += 1
+                self._cannot("judge", signal, error)
         with self._lock:
             if found.epoch == self.epoch:  # else it is of another model
                 for one, values in judged:

@@ -60,7 +60,7 @@ class DriftDetector(Policy):
         arl: Answers between false alarms, of all signals and segments together, at the least (average run
             length), from 100. With 1000 calls a day and one false alarm a month to bear it is 30_000.
         reference_size: How many observations make a reference that is learned, from 100.
-        references: Observations of quiet times by the name of the signal.
+        references: Observations of quiet times by the name of the signal, as its *of* gives them.
         version: A function without arguments that names the model's version: when it changes, references
             are learned anew; those in *references* are kept.
         segment: The segment of a call, by its arguments: a customer, a language. References and states are
@@ -139,6 +139,11 @@ class DriftDetector(Policy):
     ) -> None:
         super().__init__(name=name, on_event=on_event)
         self._signals = _checked(signals, key, confidence)
+        if references is not None and not isinstance(references, Mapping):
+            raise TypeError(
+                f"references must be a dict, got {_checks.shown(references)}; pass observations by the name "
+                "of their signal, such as {'score': scores}"
+            )
         fresh = partial(
             Monitor,
             self._signals,
@@ -152,14 +157,19 @@ class DriftDetector(Policy):
         self._sample = _checks.share("sample", sample, remedy="pass 1 to watch every call")
         self._action = _checks.one_of("action", action, get_args(Action))
         self._probe = _checks.share("probe", probe, remedy="pass 0.1, say: without it no end would be seen")
-        if breaker is not None and not (hasattr(breaker, "force_open") and hasattr(breaker, "reset")):
-            raise TypeError(f"breaker must be a CircuitBreaker, got {_checks.shown(breaker)}; pass one")
-        self._breaker = breaker
+        self._breaker: Breaker | None = _breaker(breaker)
         self._opened = False
         checked = _function("on_change", on_change, "pass a function of a Change")
         self._on_change = None if checked is None else Subscription(checked)
-        if calibration is not None and confidence is None:
-            raise ValueError("calibration needs confidence=, which says how sure the model was of an answer")
+        if calibration is not None:
+            if confidence is None:
+                raise ValueError("calibration needs confidence=, which says how sure the model was")
+            pair: Any = calibration
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                raise TypeError(
+                    f"calibration must be (confidences, correct), got {_checks.shown(pair)}; pass two "
+                    "arrays of one length"
+                )
         waits = math.inf
         if label_seconds != math.inf:
             waits = _checks.seconds("label_seconds", label_seconds, remedy="leave it out for no limit")
@@ -178,7 +188,8 @@ class DriftDetector(Policy):
             log=PredictionLog(kept, waits),
             tell=self._announce,
         )
-        self._rng = rng if rng is not None else random.Random()
+        self._watch.monitor.check_references()
+        self._draw = random.random if rng is None else rng.random
 
     def check(self, target: Target) -> None:
         """Refuse to watch the answers of a stream, which has none."""
@@ -196,13 +207,13 @@ class DriftDetector(Policy):
             return await proceed(call)
         epoch, segment = placed
         held = bool(watch.drifted) and self._holds(segment, call)
-        probes = held and self._rng.random() < self._probe
+        probes = held and self._draw() < self._probe
         answer: T = UNANSWERED
         if probes or not held:
             answer = await proceed(call)
         if probes:
             self._degrade(call)
-        sampled = self._sample == 1.0 or self._rng.random() < self._sample
+        sampled = self._sample == 1.0 or self._draw() < self._sample
         if sampled and watch.note(call, epoch, segment, answer) and not call.runtime.aside(watch.take_up):
             watch.unask()  # no thread can be started: what stands in the queue waits for the next
         if answer is UNANSWERED:
@@ -337,8 +348,8 @@ def _checked(signals: Sequence[Any], key: object, confidence: object) -> tuple[S
     for signal in signals:
         if not isinstance(signal, Signal):
             raise TypeError(
-                f"signals must be of resilient_ml.drift, got {_checks.shown(signal)}; pass Numbers('score'), "
-                "say"
+                f"signals must be of resilient_ml.drift, got {_checks.shown(signal)}; pass them one by one, "
+                "such as Numbers('score'), Classes('label')"
             )
     names = [signal.name for signal in signals]
     if len(set(names)) < len(names):
@@ -351,6 +362,13 @@ def _checked(signals: Sequence[Any], key: object, confidence: object) -> tuple[S
             "which says how sure the model was of an answer"
         )
     return tuple(signals) or (Numbers("answer"),)
+
+
+def _breaker(given: Any) -> Any:
+    holds = hasattr(given, "force_open") and hasattr(given, "reset") and not isinstance(given, type)
+    if given is not None and not holds:
+        raise TypeError(f"breaker must be a CircuitBreaker, got {_checks.shown(given)}; pass one")
+    return given
 
 
 def _function(name: str, given: Any, remedy: str) -> Any:

@@ -121,6 +121,16 @@ def test_a_reference_that_is_given_need_not_be_learned():
         Monitor([], arl=1000, references={"y": draws(300)})
 
 
+def test_a_reference_is_read_as_calls_are():
+    label = Classes("label")
+    monitor = Monitor([label], arl=1000, references={"label": ["dog"] * 50 + ["cat"] * 50})
+    monitor.check_references()
+    monitor.feed(label, None, label.read(["cat", "dog"] * 100))
+    assert monitor.state() == "ok"
+    monitor.feed(label, None, label.read(["cow"] * 100))
+    assert monitor.state() == "drifted"
+
+
 def test_the_run_length_is_shared_by_the_signals_alone():
     signals = [Numbers("a"), Numbers("b"), Numbers("c")]
     monitor = Monitor(signals, arl=500, size=200)
@@ -261,6 +271,9 @@ def test_a_loss_is_whether_they_differ_or_what_a_function_says():
         (lambda: Numbers("x", side="label"), ValueError, "side must be 'answer' or 'input', got 'label'"),
         (lambda: Numbers("x", memory=1), TypeError, "memory must be True or False"),
         (lambda: Losses(tolerated=0), ValueError, "tolerated must be above 0"),
+        (lambda: Losses(tolerated=1.0), ValueError, "tolerated must be below 1, got 1.0"),
+        (lambda: Vectors("x", names="age"), TypeError, "names must be a tuple, got 'age'; pass a tuple"),
+        (lambda: Vectors("x", names=(1,)), TypeError, "names must be strings, got 1"),
     ],
 )
 def test_what_a_signal_cannot_be_is_refused(make, kind, text):

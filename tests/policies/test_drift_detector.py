@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from resilient_ml import (
+    CircuitBreaker,
     DriftDetector,
     Drifted,
     Kind,
@@ -344,7 +345,26 @@ def test_it_says_what_it_is_and_travels():
         (lambda: DriftDetector(sample=0), ValueError, "sample must be above 0"),
         (lambda: DriftDetector(probe=0), ValueError, "probe must be above 0"),
         (lambda: DriftDetector(action="stop"), ValueError, "action must be 'advise' or 'shadow' or 'refuse'"),
+        (lambda: DriftDetector([Numbers("a")]), TypeError, "pass them one by one"),
         (lambda: DriftDetector(breaker=3), TypeError, "breaker must be a CircuitBreaker"),
+        (lambda: DriftDetector(breaker=CircuitBreaker), TypeError, "breaker must be a CircuitBreaker"),
+        (lambda: DriftDetector(rng=3), AttributeError, "random"),
+        (lambda: DriftDetector(references=[1]), TypeError, "references must be a dict, got an object"),
+        (
+            lambda: DriftDetector(Numbers("x"), references={"x": ["a", "b"]}),
+            ValueError,
+            "references['x'] cannot be read as Numbers('x'): ValueError; pass what its of= gives",
+        ),
+        (
+            lambda: DriftDetector(Numbers("x"), references={"x": [1.0] * 5}),
+            ValueError,
+            "references['x'] cannot be used: reference must hold at least 20 finite values, got 5",
+        ),
+        (
+            lambda: DriftDetector(confidence=float, calibration=[1]),
+            TypeError,
+            "calibration must be (confidences, correct), got an object of type list; pass two arrays",
+        ),
         (lambda: DriftDetector(queue=5), ValueError, "queue must be at least 64"),
         (lambda: DriftDetector(key=5), TypeError, "key must be callable"),
         (lambda: DriftDetector(calibration=([], [])), ValueError, "calibration needs confidence="),

@@ -340,3 +340,17 @@ def test_memory_is_bounded_whatever_callers_choose():
     assert after - before < 200_000
     assert len(watch.labels) == 100
     assert len(watch.states()) == 10
+
+
+def test_what_cannot_be_read_is_said_once_without_what_it_was(caplog):
+    watch = DriftDetector(Numbers("score"), Numbers("length", len, side="input"))
+    safe = watch(echo)
+    for _ in range(3):
+        safe("a secret")
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "a drift detector could not read Numbers('score'): ValueError; the call was answered and is counted "
+        "in dropped, and so are further ones, unsaid; see what of=, key=, prediction=, confidence=, segment= "
+        "return"
+    )
+    assert watch.dropped == 3
