@@ -283,7 +283,7 @@ class Monitor:
 def _read(signal: Signal, reference: Any) -> Floats:
     """Observations of quiet times, as the signal reads those of a call."""
     try:
-        return signal.read(reference)
+        return signal.read_reference(reference)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"references[{signal.name!r}] cannot be read as {signal!r}: {type(error).__name__}; pass what "

@@ -76,6 +76,9 @@ class Signal(ABC):
     least: ClassVar[int] = 100
     """The fewest observations that make a reference."""
 
+    as_it_is: tuple[type, ...] = ()
+    """Types whose values may wait as they are: they cannot change, and are read the same at any time."""
+
     def __init__(self, name: str, of: Callable[..., Any] | None = None, *, side: Side = "answer") -> None:
         if not name or type(name) is not str:
             raise TypeError(f"name must be a string, got {_checks.shown(name)}; events and messages show it")
@@ -98,6 +101,10 @@ class Signal(ABC):
     @abstractmethod
     def detector(self, reference: Floats, arl: float) -> Detector:
         """What watches it, against observations of quiet times."""
+
+    def read_reference(self, given: Any) -> Floats:
+        """A reference that is given, as :meth:`read` reads those of calls."""
+        return self.read(given)
 
     def tells_enough(self, reference: Floats) -> bool:
         """Whether a reference that is long enough also shows all that it must."""
@@ -123,7 +130,7 @@ class Numbers(Signal):
         strata: A function without arguments that says at each call to which *stratum* its observations
             belong: the hour of the week, say, as with ``lambda: time.strftime("%a%H")``. Each is then judged
             among those of its stratum, so that cycles are no drift. The reference grows until the stream
-            came to each stratum twice; one that is given has rows of (stratum number, observation).
+            came to each stratum twice; one that is given has pairs of (stratum, observation), in order.
 
     Raises:
         ValueError: *shape* and *strata* are both given.
@@ -150,6 +157,8 @@ class Numbers(Signal):
         if shape and strata is not None:
             raise ValueError("shape and strata cannot both be asked for; watch the value as two signals")
         self._numbers = Numbering(_MOST_STRATA)
+        if strata is None:  # with strata, what is read depends on when
+            self.as_it_is = (float,)
 
     def read(self, value: Any) -> Floats:
         """One number, or one a row; with *strata* each with the number of its stratum."""
@@ -165,6 +174,12 @@ class Numbers(Signal):
         if self.strata is None:
             return numbers
         return np.column_stack([np.full(len(numbers), float(self._numbers.of(self.strata()))), numbers])
+
+    def read_reference(self, given: Any) -> Floats:
+        """Numbers; with *strata* pairs of a stratum and a number."""
+        if self.strata is None:
+            return self.read(given)
+        return np.array([[self._numbers.of(stratum), number] for stratum, number in given], dtype=np.float64)
 
     def tells_enough(self, reference: Floats) -> bool:
         """Whether the stream came to each stratum twice."""
@@ -186,6 +201,8 @@ class Classes(Signal):
 
     Up to 1000 are told apart, in the order in which they are first seen; the rest are one.
     """
+
+    as_it_is: tuple[type, ...] = (str, int)
 
     def __init__(self, name: str, of: Callable[..., Any] | None = None, *, side: Side = "answer") -> None:
         super().__init__(name, of, side=side)

@@ -17,7 +17,7 @@ from ..drift.calibration import Calibration
 from ..drift.detector import Floats
 from ..drift.monitor import Change, Monitor
 from ..drift.prediction_log import Pending, PredictionLog
-from ..drift.signals import Classes, Losses, Numbers, Signal, finite_rows
+from ..drift.signals import Losses, Signal, finite_rows
 from ._arguments import Arguments, value_at
 
 _log = logging.getLogger("resilient_ml")
@@ -32,9 +32,6 @@ UNANSWERED: Any = object()
 """In place of the answer to a call that was refused."""
 
 Read = Callable[..., Any]
-
-_AS_IT_IS: dict[type[Signal], tuple[type, ...]] = {Numbers: (float,), Classes: (str, int)}
-"""What of these signals cannot change and is always read: it waits as it is, and is read with others."""
 
 
 class Noted(NamedTuple):
@@ -95,7 +92,7 @@ class DriftWatch:
         tell: Callable[[Change], object],
     ) -> None:
         self._answers, self._inputs = (
-            tuple((one, one.of, _AS_IT_IS.get(type(one), ())) for one in signals if one.side == side)
+            tuple((one, one.of, one.as_it_is) for one in signals if one.side == side)
             for side in ("answer", "input")
         )
         self._segment = segment

@@ -123,7 +123,7 @@ def test_a_reference_that_is_given_need_not_be_learned():
 
 def test_a_reference_is_read_as_calls_are():
     label = Classes("label")
-    monitor = Monitor([label], arl=1000, references={"label": ["dog"] * 50 + ["cat"] * 50})
+    monitor = Monitor([label], arl=1000, references={"label": ["dog", "cat"] * 50})
     monitor.check_references()
     monitor.feed(label, None, label.read(["cat", "dog"] * 100))
     assert monitor.state() == "ok"

@@ -20,7 +20,7 @@ from resilient_ml.drift import (
     Vectors,
     WindowedKS,
 )
-from resilient_ml.drift.monitor import Channel
+from resilient_ml.drift.monitor import Channel, Monitor
 from resilient_ml.drift.seasonal import visits
 
 
@@ -195,3 +195,22 @@ def test_what_remembers_is_thinned_and_nothing_else(signal: Signal, values: Any,
     assert detector.arl == 10_000
     if isinstance(detector, Thinned):
         assert signal.part_name(0, detector) == ("others" if isinstance(signal, Classes) else "0")
+
+
+def test_a_reference_that_is_given_has_pairs_of_stratum_and_observation() -> None:
+    names = ["night", "noon"]
+    now = "night"
+    signal = Numbers("x", strata=lambda: now)
+    draw = np.random.default_rng(10).normal
+    given = [(names[place // 25 % 2], draw(9.0 * (place // 25 % 2))) for place in range(400)]
+    monitor = Monitor([signal], arl=1000, references={"x": given})
+    monitor.check_references()
+    for now in names:
+        monitor.feed(
+            signal, None, np.concatenate([signal.read(draw(9.0 * (now == "noon"))) for _ in range(99)])
+        )
+    assert monitor.state() == "ok"
+    monitor.feed(signal, None, np.concatenate([signal.read(draw()) for _ in range(99)]))
+    assert monitor.state() == "drifted"
+    with pytest.raises(ValueError, match=r"references\['x'\] cannot be read"):
+        Monitor([signal], arl=1000, references={"x": [1.0, 2.0]})

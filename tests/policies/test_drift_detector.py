@@ -376,3 +376,20 @@ def test_what_it_cannot_be_is_refused(make, kind, text):
     with pytest.raises(kind) as caught:
         make()
     assert text in str(caught.value)
+
+
+def test_the_stratum_is_that_of_the_call_and_not_of_when_it_is_taken_up():
+    hour = 0
+    watch = DriftDetector(Numbers("load", strata=lambda: hour % 2), arl=2000, reference_size=100)
+    safe = watch(echo)
+    draw = random.Random(5).gauss
+    for hour in range(40):
+        for _ in range(30):
+            safe(draw(9.0 * (hour % 2), 1))
+    watch.flush()
+    assert watch.state() == "ok"
+    hour = 40
+    for _ in range(30):
+        safe(draw(9.0, 1))
+    watch.flush()
+    assert watch.state() == "drifted"
