@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from resilient_ml import CircuitBreaker, DriftDetector, State
+from resilient_ml._drivers import blocking
 from resilient_ml.drift import Classes, Losses, Numbers, Vectors
 
 from ..drifting import echo, feed, never, score
@@ -297,16 +298,18 @@ def test_accuracy_is_read_while_others_answer():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_child_takes_up_what_its_calls_leave():
+def test_a_forked_child_takes_up_what_its_calls_leave(monkeypatch):
     watch = score(queue=64)
     safe = watch(echo)
     feed(safe, 300)
     watch.flush()
     watch._watch._asked = True  # a worker is on its way, in this process
+    asked = []
+    monkeypatch.setattr(blocking, "aside", lambda work: asked.append(work) or True)
     child = os.fork()
     if child == 0:
         feed(safe, 64)
-        os._exit(0 if not watch._watch._asked or len(watch._watch._queue) < 64 else 1)
+        os._exit(0 if asked == [watch._watch.take_up] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
