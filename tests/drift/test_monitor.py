@@ -140,6 +140,23 @@ def test_the_run_length_is_shared_by_the_signals_alone():
             assert monitor.channel(signal, segment).detector.arl == 1500
 
 
+def test_ten_signals_in_five_segments_share_one_budget_of_false_alarms():
+    numbers = [Numbers(f"number {one}", memory=False) for one in range(7)]
+    signals = [*numbers, *(Classes(f"class {one}") for one in range(3))]
+    monitor = Monitor(signals, arl=500, size=1000)
+    rng = np.random.default_rng(1)
+    alarms = 0
+    for segment in range(5):
+        common = rng.normal(size=11_000)
+        for signal in signals:
+            values = common + rng.normal(size=11_000)  # they move together
+            if type(signal) is Classes:
+                values = np.clip(np.floor(values) + 2, 0, 4)
+            monitor.feed(signal, segment, values)
+            alarms += monitor.channel(signal, segment).detector.alarms
+    assert 0 < alarms <= 50_000 / 500
+
+
 def test_segments_have_their_own_references_up_to_a_number():
     monitor = Monitor([Numbers("x", memory=False)], arl=1000, size=200, max_segments=2)
     signal = monitor.signals[0]

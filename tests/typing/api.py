@@ -298,6 +298,7 @@ others: list[Distance] = [
 ]
 estimated: AccuracyEstimate | None = watch.accuracy()
 state_of_drift: str = watch.state("segment")
+uncounted: int = watch.dropped + watch.not_finite
 joined: bool = watch.label("id", "cat")
 text_contract = Contract(
     Length(1, 8000, blank=True),
