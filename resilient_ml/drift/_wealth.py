@@ -32,7 +32,7 @@ LEAST = 0.05
 
 
 def gather(
-    wealth: list[float], factors: Floats, form: Form, threshold: float
+    wealth: list[float], factors: Floats, form: Form, threshold: float, weights: Floats | None = None
 ) -> tuple[list[float], float, int]:
     """Carry *wealth* through *factors* up to where the mean reaches *threshold*.
 
@@ -44,6 +44,7 @@ def gather(
         factors: float64, shape (bets, observations), each at least 0.05.
         form: How the evidence of different beginnings is taken together.
         threshold: Where to stop.
+        weights: How much each bet counts in the mean, adding up to 1; all the same if left out.
 
     Returns:
         The wealth after the last observation used, its mean, and the position of the observation that reached
@@ -67,7 +68,7 @@ def gather(
                 np.maximum(start[:, :1], held, out=start[:, :1])
                 np.maximum.accumulate(start, axis=1, out=start)
             start *= product
-            mean = start.mean(axis=0)
+            mean = start.mean(axis=0) if weights is None else weights @ start
         reached = mean >= threshold
         if reached.any():
             place = int(reached.argmax())

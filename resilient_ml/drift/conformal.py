@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Mapping
+from operator import mul
 from statistics import NormalDist
 from typing import Any, ClassVar, Self
 
@@ -21,6 +22,10 @@ SPREADS = (0.6, 1.5, 2.2)
 """The bets: on the level having moved by so many standard deviations up or down, on the spread being so many
 times what it was, each as they would be for a normal distribution."""
 
+WEIGHTS = np.array((4.0, 4.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)) / 15.0
+"""A small shift takes long to show, and a larger part of the evidence saves it most observations."""
+_WEIGHTS: tuple[float, ...] = tuple(WEIGHTS.tolist())
+
 MEMORY = 1024
 
 
@@ -35,7 +40,8 @@ class ConformalShiryaevRoberts(Detector):
         exp(z^2 / 2 (1 - 1 / s^2))           the spread, s = 0.6, 1.5, 2.2
 
     Each factor is lowered by ``margin / sqrt(n)`` of its standard deviation, as the reference is a sample.
-    The Shiryaev-Roberts evidence of all is averaged, and the alarm comes at ``arl``.
+    The Shiryaev-Roberts evidence of all is averaged, that on the smallest shifts with four times the weight,
+    and the alarm comes at ``arl``.
 
     Only ranks count, so the promise is the same for every distribution, ties and heavy tails included; it
     supposes that the quiet observations are exchangeable with the reference. Streams with memory or daily
@@ -106,7 +112,7 @@ class ConformalShiryaevRoberts(Detector):
         self._wealth = wealth = [
             (one + 1.0) * factor for one, factor in zip(self._wealth, self._rows_of_table[rank], strict=True)
         ]
-        self.statistic = total = sum(wealth) / len(wealth)
+        self.statistic = total = sum(map(mul, _WEIGHTS, wealth))
         if total < self.threshold:
             return False
         self._raise_alarm()
@@ -115,7 +121,7 @@ class ConformalShiryaevRoberts(Detector):
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
         ranks = self._ranks(rows[:8192])
         factors = self._table[:, ranks]
-        self._wealth, self.statistic, place = gather(self._wealth, factors, "sr", self.threshold)
+        self._wealth, self.statistic, place = gather(self._wealth, factors, "sr", self.threshold, WEIGHTS)
         used = len(ranks) if place < 0 else place + 1
         self._recent.extend(ranks[max(0, used - MEMORY) : used].tolist())
         return used, place >= 0
