@@ -1,0 +1,289 @@
+"""Detectors of drift, ours and the peers', as the benchmark of delays watches streams with them."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from drift_streams import Floats, Kind
+
+from resilient_ml.drift import (
+    CategoricalShiryaevRoberts,
+    Detector,
+    EShiryaevRoberts,
+    RandomFeatureAverages,
+    WhitenedShiryaevRoberts,
+    WindowedKS,
+)
+
+LIBRARIES = ("river", "frouros")
+
+
+class Watch(ABC):
+    """A detector that begins anew, with the same reference, after each alarm."""
+
+    @abstractmethod
+    def first(self, values: Floats) -> int:
+        """Feed *values* up to the first alarm; its position, -1 if there is none."""
+
+
+class Ours(Watch):
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+
+    def first(self, values: Floats) -> int:
+        for begin in range(0, len(values), 512):
+            alarms = self._detector.update_many(values[begin : begin + 512])
+            if len(alarms):
+                self._detector.reset()
+                return begin + int(alarms[0])
+        return -1
+
+
+class Peer(Watch):
+    """One observation at a time; *prepare* makes of them what the peer expects."""
+
+    def __init__(self, make: Callable[[], Any], prepare: Callable[[Floats], Any]) -> None:
+        self._make, self._prepare = make, prepare
+        self._detector = make()
+
+    def first(self, values: Floats) -> int:
+        for begin in range(0, len(values), 512):
+            place = self._within(self._prepare(values[begin : begin + 512]).tolist())
+            if place >= 0:
+                self._detector = self._make()
+                return begin + place
+        return -1
+
+    @abstractmethod
+    def _within(self, values: list[float]) -> int:
+        """As `first`, of a few."""
+
+
+class River(Peer):
+    def _within(self, values: list[float]) -> int:
+        detector = self._detector
+        for place, value in enumerate(values):
+            detector.update(value)
+            if detector.drift_detected:
+                return place
+        return -1
+
+
+class Frouros(Peer):
+    def _within(self, values: list[float]) -> int:
+        detector = self._detector
+        for place, value in enumerate(values):
+            detector.update(value=value)
+            if detector.drift:
+                return place
+        return -1
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """What a detector is tuned with.
+
+    Attributes:
+        low: Its least value.
+        high: Its greatest.
+        rarer: Whether alarms are rarer the greater it is.
+        log: Whether it is a matter of factors.
+        step: The least step that may change anything, as a share of the way from the least to the greatest.
+    """
+
+    low: float
+    high: float
+    rarer: bool
+    log: bool = True
+    step: float = 0.002
+
+    def at(self, share: float) -> float:
+        """The value so far, 0 to 1, on the way to the one with the rarest alarms."""
+        way = share if self.rarer else 1.0 - share
+        if self.log:
+            return float(self.low * (self.high / self.low) ** way)
+        return self.low + (self.high - self.low) * way
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A detector.
+
+    Attributes:
+        name: The peers' begin with the name of their library.
+        kinds: Which streams it is for.
+        make: A watch by a reference and the value of the knob; None is the default, for ours the run length
+            that is asked for.
+        knob: What it is tuned with.
+        ours: Whether it is ours.
+        unpromised: Streams that our promise does not hold for.
+        share: How much of the observations it is given, as it is slow.
+    """
+
+    name: str
+    kinds: tuple[Kind, ...]
+    make: Callable[[Floats, float | None], Watch]
+    knob: Knob
+    ours: bool = False
+    unpromised: tuple[str, ...] = ()
+    share: float = 1.0
+
+
+def ours(arl: float) -> list[Entry]:
+    def entry(make: Callable[..., Detector], kind: Kind, *unpromised: str) -> Entry:
+        def made(reference: Floats, knob: float | None) -> Watch:
+            return Ours(make(reference, arl=arl if knob is None else knob))
+
+        name = getattr(make, "__self__", make).__name__
+        return Entry(
+            name, (kind,), made, Knob(2.0, 100.0 * arl, rarer=True), ours=True, unpromised=unpromised
+        )
+
+    return [
+        entry(EShiryaevRoberts.from_reference, "errors", "errors 0.1 in a chain"),
+        entry(WhitenedShiryaevRoberts, "scores"),
+        entry(WindowedKS, "scores", "AR(1) of 0.5", "daily cycle"),
+        entry(CategoricalShiryaevRoberts, "classes"),
+        entry(RandomFeatureAverages, "rows"),
+    ]
+
+
+def same(values: Floats) -> Floats:
+    return values
+
+
+def right(values: Floats) -> Floats:
+    """What is right instead of what is wrong, as FHDDM alarms when its input falls."""
+    return 1.0 - values
+
+
+def whole(values: Floats) -> Any:
+    return values.astype(np.intp)
+
+
+Made = Callable[..., Any]
+"""A peer by the value of its knob; without one at its defaults."""
+
+
+def entries_of(
+    library: str, watch: type[Peer], made: dict[str, tuple[Made, Knob, tuple[Kind, ...]]]
+) -> list[Entry]:
+    def entry(name: str, make: Made, knob: Knob, kinds: tuple[Kind, ...]) -> Entry:
+        prepare = right if name == "FHDDM" else whole if name == "EDDM" else same
+
+        def watched(reference: Floats, value: float | None) -> Watch:
+            return watch(make if value is None else lambda: make(value), prepare)
+
+        return Entry(f"{library} {name}", kinds, watched, knob, share=SLOW.get(name, 1.0))
+
+    return [entry(name, *rest) for name, rest in made.items()]
+
+
+BOTH: tuple[Kind, ...] = ("errors", "scores")
+DELTA = Knob(1e-12, 2.0, rarer=False)
+CHANCE = Knob(1e-14, 0.5, rarer=False)
+LAMBDA = Knob(0.05, 500.0, rarer=True)
+DEVIATIONS = Knob(1.0, 12.0, rarer=True, log=False)
+DISTANCE = Knob(0.2, 0.999, rarer=False, log=False)
+KS_CHANCE = Knob(1e-7, 0.05, rarer=False, step=0.05)
+"""The distance of 30 values from 30 is a whole number of thirtieths."""
+MEAN_CHANCE = Knob(1e-14, 0.5, rarer=False, step=0.015)
+"""And the mean of 100 error flags one of hundredths."""
+SLOW = {"HDDM_A": 0.25, "HDDM_W": 0.25, "KSWIN": 0.06}
+
+
+def river() -> list[Entry]:
+    """Those of river, none where it is not installed."""
+    try:
+        drift: Any = importlib.import_module("river.drift")
+        kswin: Any = importlib.import_module("river.drift.kswin")
+    except ImportError:
+        return []
+    if not isinstance(kswin.stats, Tabulated):
+        kswin.stats = Tabulated(kswin.stats.ks_2samp)
+    binary = drift.binary
+    made: dict[str, tuple[Made, Knob, tuple[Kind, ...]]] = {
+        "ADWIN": (drift.ADWIN, DELTA, BOTH),
+        "PageHinkley": (lambda *knob: drift.PageHinkley(**named("threshold", knob)), LAMBDA, BOTH),
+        "KSWIN": (lambda *knob: drift.KSWIN(*knob, seed=1), KS_CHANCE, ("scores",)),
+        "DDM": (lambda *knob: binary.DDM(**named("drift_threshold", knob)), DEVIATIONS, ("errors",)),
+        "EDDM": (lambda *knob: binary.EDDM(**levels(knob)), DISTANCE, ("errors",)),
+        "HDDM_A": (binary.HDDMA, CHANCE, ("errors",)),
+        "HDDM_W": (binary.HDDMW, CHANCE, ("errors",)),
+        "FHDDM": (lambda *knob: binary.FHDDM(**named("confidence_level", knob)), MEAN_CHANCE, ("errors",)),
+    }
+    return entries_of("river", River, made)
+
+
+def frouros() -> list[Entry]:
+    """Those of frouros, none where it is not installed; its ADWIN takes no negative value."""
+    try:
+        library: Any = importlib.import_module("frouros.detectors.concept_drift")
+    except ImportError:
+        return []
+
+    def of(name: str, parameter: str, **given: Any) -> Made:
+        def make(*knob: float) -> Any:
+            config = getattr(library, f"{name}Config")(**given, **named(parameter, knob))
+            return getattr(library, name)(config=config)
+
+        return make
+
+    def eddm(*knob: float) -> Any:
+        return library.EDDM(config=library.EDDMConfig(**levels(knob)))
+
+    made: dict[str, tuple[Made, Knob, tuple[Kind, ...]]] = {
+        "ADWIN": (of("ADWIN", "delta"), Knob(1e-12, 1.0, rarer=False), ("errors",)),
+        "PageHinkley": (of("PageHinkley", "lambda_"), LAMBDA, BOTH),
+        "KSWIN": (of("KSWIN", "alpha", seed=1), KS_CHANCE, ("scores",)),
+        "DDM": (of("DDM", "drift_level"), Knob(2.001, 12.0, rarer=True, log=False), ("errors",)),
+        "EDDM": (eddm, DISTANCE, ("errors",)),
+        "HDDM_A": (of("HDDMA", "alpha_d"), CHANCE, ("errors",)),
+        "HDDM_W": (of("HDDMW", "alpha_d"), CHANCE, ("errors",)),
+    }
+    return entries_of("frouros", Frouros, made)
+
+
+def named(parameter: str, knob: tuple[float, ...]) -> dict[str, float]:
+    return {parameter: knob[0]} if knob else {}
+
+
+def levels(knob: tuple[float, ...]) -> dict[str, float]:
+    """EDDM warns no later than it alarms."""
+    return {"beta": knob[0], "alpha": max(knob[0], 0.95)} if knob else {}
+
+
+class Tabulated:
+    """Kolmogorov and Smirnov's test of two samples of one size: asked once for each distance that they have.
+
+    River's KSWIN asks scipy at every observation, a third of a millisecond each. The chance depends on the
+    distance alone, of which 30 values against 30 have 31. Samples have no ties here.
+    """
+
+    def __init__(self, test: Callable[..., Any]) -> None:
+        self._test = test
+        self._known: dict[tuple[int, int], Any] = {}
+        self._steps: dict[int, Any] = {}
+
+    def ks_2samp(self, first: list[float], second: list[float], method: str = "auto") -> Any:
+        size = len(first)
+        if len(second) != size:
+            return self._test(first, second, method=method)
+        steps = self._steps.setdefault(size, np.repeat([1, -1], size))
+        distance = int(np.abs(steps[np.array(first + second).argsort()].cumsum()).max())
+        found = self._known.get((size, distance))
+        if found is None:
+            found = self._known[size, distance] = tuple(self._test(first, second, method=method))
+        return found
+
+
+def entries(arl: float, *, libraries: tuple[str, ...]) -> dict[str, Entry]:
+    """Ours, asked for *arl* observations between false alarms, and those of the *libraries* installed."""
+    peers = {"river": river, "frouros": frouros}
+    found = ours(arl) + [entry for library in libraries for entry in peers[library]()]
+    return {entry.name: entry for entry in found}
