@@ -34,6 +34,7 @@ from tables import machine, table
 SOONER, AS_SOON = 0.7, 1.0
 """The goals for the ratio of our delay to that of the best peer: at the defaults, and tuned alike."""
 
+NEVER = Delay(math.inf, math.inf)
 OTHERS_ARE_FOR_IT = ("AR(1) of 0.5", "daily cycle")
 """Where a detector of ours that promises nothing has another beside it that does."""
 
@@ -135,13 +136,13 @@ class Results:
 
     def once_tuned(self, one: Found, change: str) -> Ratio:
         """Against all peers that can be made to alarm as rarely."""
-        able = {
-            peer.entry: peer.tuned[change]
-            for peer in self.peers(one.stream)
-            if peer.tuned and max(length.mean for length in peer.lengths) > 0.9 * self.plan.arl
-        }
-        ours = one.tuned[change] if one.tuned else Delay(math.inf, math.inf)
-        return against(ours, able, AS_SOON)
+        peers = {peer.entry: self.tuned(peer)[change] for peer in self.peers(one.stream) if self.tuned(peer)}
+        return against(self.tuned(one).get(change, NEVER), peers, AS_SOON)
+
+    def tuned(self, one: Found) -> dict[str, Delay]:
+        """Its delays once tuned; none where it cannot be made to alarm as rarely."""
+        rarest = max((length.mean for length in one.lengths), default=0.0)
+        return one.tuned if one.tuned and rarest > 0.9 * self.plan.arl else {}
 
     def quiet_row(self, entry: Entry, one: Found) -> tuple[list[str], Verdict]:
         met = "yes" if one.quiet.mean >= self.plan.arl else "no"
@@ -156,7 +157,7 @@ class Results:
 
 def against(ours: Delay, peers: dict[str, Delay], goal: float) -> Ratio:
     best = min(peers, key=lambda name: peers[name].median, default="")
-    return Ratio(ours, best, peers.get(best, Delay(math.inf, math.inf)), goal)
+    return Ratio(ours, best, peers.get(best, NEVER), goal)
 
 
 def short(name: str) -> str:

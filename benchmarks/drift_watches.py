@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -140,9 +141,7 @@ def ours(arl: float) -> list[Entry]:
             return Ours(make(reference, arl=arl if knob is None else knob))
 
         name = getattr(make, "__self__", make).__name__
-        return Entry(
-            name, (kind,), made, Knob(2.0, 100.0 * arl, rarer=True), ours=True, unpromised=unpromised
-        )
+        return Entry(name, (kind,), made, Knob(2.0, 1e6 * arl, rarer=True), ours=True, unpromised=unpromised)
 
     return [
         entry(EShiryaevRoberts.from_reference, "errors", "errors 0.1 in a chain"),
@@ -185,7 +184,8 @@ def entries_of(
 
 
 BOTH: tuple[Kind, ...] = ("errors", "scores")
-DELTA = Knob(1e-12, 2.0, rarer=False)
+ERRORS: tuple[Kind, ...] = ("errors",)
+DELTA, PROPER_DELTA = Knob(1e-12, 2.0, rarer=False), Knob(1e-12, 0.999, rarer=False)
 CHANCE = Knob(1e-14, 0.5, rarer=False)
 LAMBDA = Knob(0.05, 500.0, rarer=True)
 DEVIATIONS = Knob(1.0, 12.0, rarer=True, log=False)
@@ -195,6 +195,11 @@ KS_CHANCE = Knob(1e-7, 0.05, rarer=False, step=0.05)
 MEAN_CHANCE = Knob(1e-14, 0.5, rarer=False, step=0.015)
 """And the mean of 100 error flags one of hundredths."""
 SLOW = {"HDDM_A": 0.25, "HDDM_W": 0.25, "KSWIN": 0.06}
+
+
+def tuned_by(build: Callable[..., Any], settings: Callable[[float], dict[str, float]], **always: Any) -> Made:
+    """What *build* makes with the settings of a knob, or without."""
+    return lambda *knob: build(**always, **(settings(knob[0]) if knob else {}))
 
 
 def river() -> list[Entry]:
@@ -207,15 +212,19 @@ def river() -> list[Entry]:
     if not isinstance(kswin.stats, Tabulated):
         kswin.stats = Tabulated(kswin.stats.ks_2samp)
     binary = drift.binary
+    threshold = tuned_by(drift.PageHinkley, lambda knob: {"threshold": knob})
+    deviations = tuned_by(binary.DDM, lambda knob: {"drift_threshold": knob})
+    distance = tuned_by(binary.EDDM, lambda knob: {"beta": knob, "alpha": max(knob, 0.95)})
+    level = tuned_by(binary.FHDDM, lambda knob: {"confidence_level": knob})
     made: dict[str, tuple[Made, Knob, tuple[Kind, ...]]] = {
         "ADWIN": (drift.ADWIN, DELTA, BOTH),
-        "PageHinkley": (lambda *knob: drift.PageHinkley(**named("threshold", knob)), LAMBDA, BOTH),
-        "KSWIN": (lambda *knob: drift.KSWIN(*knob, seed=1), KS_CHANCE, ("scores",)),
-        "DDM": (lambda *knob: binary.DDM(**named("drift_threshold", knob)), DEVIATIONS, ("errors",)),
-        "EDDM": (lambda *knob: binary.EDDM(**levels(knob)), DISTANCE, ("errors",)),
-        "HDDM_A": (binary.HDDMA, CHANCE, ("errors",)),
-        "HDDM_W": (binary.HDDMW, CHANCE, ("errors",)),
-        "FHDDM": (lambda *knob: binary.FHDDM(**named("confidence_level", knob)), MEAN_CHANCE, ("errors",)),
+        "PageHinkley": (threshold, LAMBDA, BOTH),
+        "KSWIN": (partial(drift.KSWIN, seed=1), KS_CHANCE, ("scores",)),
+        "DDM": (deviations, DEVIATIONS, ERRORS),
+        "EDDM": (distance, DISTANCE, ERRORS),
+        "HDDM_A": (binary.HDDMA, CHANCE, ERRORS),
+        "HDDM_W": (binary.HDDMW, CHANCE, ERRORS),
+        "FHDDM": (level, MEAN_CHANCE, ERRORS),
     }
     return entries_of("river", River, made)
 
@@ -224,38 +233,37 @@ def frouros() -> list[Entry]:
     """Those of frouros, none where it is not installed; its ADWIN takes no negative value."""
     try:
         library: Any = importlib.import_module("frouros.detectors.concept_drift")
+        kswin: Any = importlib.import_module("frouros.detectors.concept_drift.streaming.window_based.kswin")
     except ImportError:
         return []
+    kswin.ks_2samp = getattr(kswin.ks_2samp, "__self__", Tabulated(kswin.ks_2samp)).ks_2samp
 
-    def of(name: str, parameter: str, **given: Any) -> Made:
-        def make(*knob: float) -> Any:
-            config = getattr(library, f"{name}Config")(**given, **named(parameter, knob))
-            return getattr(library, name)(config=config)
+    def of(name: str, settings: Callable[[float], dict[str, float]], **always: Any) -> Made:
+        def build(**given: float) -> Any:
+            return getattr(library, name)(config=getattr(library, f"{name}Config")(**given))
 
-        return make
+        return tuned_by(build, settings, **always)
 
-    def eddm(*knob: float) -> Any:
-        return library.EDDM(config=library.EDDMConfig(**levels(knob)))
-
+    # A warning that is not before the alarm is refused.
+    chances = {
+        name: of(name, lambda knob: {"alpha_d": knob, "alpha_w": max(0.005, 1.5 * knob)})
+        for name in ("HDDMA", "HDDMW")
+    }
+    deviations = of("DDM", lambda knob: {"drift_level": knob, "warning_level": knob / 1.5})
+    distance = of("EDDM", lambda knob: {"beta": knob, "alpha": max(knob + 0.0005, 0.95)})
     made: dict[str, tuple[Made, Knob, tuple[Kind, ...]]] = {
-        "ADWIN": (of("ADWIN", "delta"), Knob(1e-12, 1.0, rarer=False), ("errors",)),
-        "PageHinkley": (of("PageHinkley", "lambda_"), LAMBDA, BOTH),
-        "KSWIN": (of("KSWIN", "alpha", seed=1), KS_CHANCE, ("scores",)),
-        "DDM": (of("DDM", "drift_level"), Knob(2.001, 12.0, rarer=True, log=False), ("errors",)),
-        "EDDM": (eddm, DISTANCE, ("errors",)),
-        "HDDM_A": (of("HDDMA", "alpha_d"), CHANCE, ("errors",)),
-        "HDDM_W": (of("HDDMW", "alpha_d"), CHANCE, ("errors",)),
+        "ADWIN": (of("ADWIN", lambda knob: {"delta": knob}), PROPER_DELTA, ERRORS),
+        "PageHinkley": (of("PageHinkley", lambda knob: {"lambda_": knob}), LAMBDA, BOTH),
+        "KSWIN": (of("KSWIN", lambda knob: {"alpha": knob}, seed=1), KS_CHANCE, ("scores",)),
+        "DDM": (deviations, DEVIATIONS, ERRORS),
+        "EDDM": (distance, DISTANCE, ERRORS),
+        "HDDM_A": (chances["HDDMA"], CHANCE, ERRORS),
+        "HDDM_W": (chances["HDDMW"], CHANCE, ERRORS),
     }
     return entries_of("frouros", Frouros, made)
 
 
-def named(parameter: str, knob: tuple[float, ...]) -> dict[str, float]:
-    return {parameter: knob[0]} if knob else {}
-
-
-def levels(knob: tuple[float, ...]) -> dict[str, float]:
-    """EDDM warns no later than it alarms."""
-    return {"beta": knob[0], "alpha": max(knob[0], 0.95)} if knob else {}
+Sample = Sequence[float] | Floats
 
 
 class Tabulated:
@@ -270,15 +278,16 @@ class Tabulated:
         self._known: dict[tuple[int, int], Any] = {}
         self._steps: dict[int, Any] = {}
 
-    def ks_2samp(self, first: list[float], second: list[float], method: str = "auto") -> Any:
-        size = len(first)
-        if len(second) != size:
-            return self._test(first, second, method=method)
+    def ks_2samp(self, data1: Sample, data2: Sample, **how: str) -> Any:
+        size = len(data1)
+        if len(data2) != size:
+            return self._test(data1, data2, **how)
         steps = self._steps.setdefault(size, np.repeat([1, -1], size))
-        distance = int(np.abs(steps[np.array(first + second).argsort()].cumsum()).max())
+        order = np.concatenate([data1, data2]).argsort()
+        distance = int(np.abs(steps[order].cumsum()).max())
         found = self._known.get((size, distance))
         if found is None:
-            found = self._known[size, distance] = tuple(self._test(first, second, method=method))
+            found = self._known[size, distance] = tuple(self._test(data1, data2, **how))
         return found
 
 
