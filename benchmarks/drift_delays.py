@@ -177,7 +177,7 @@ def report(results: Results) -> list[Verdict]:
         quiet.append(row)
         verdicts.append(verdict)
         for change in one.delays:
-            if one.stream in entry.unpromised and one.stream in OTHERS_ARE_FOR_IT:
+            if not judged(entry, one.stream):
                 continue
             if not results.peers(one.stream):
                 default.append([change, entry.name, shown(one.delays[change]), "no peer", "-", "-", "-"])
@@ -199,6 +199,11 @@ def report(results: Results) -> list[Verdict]:
         )
         table(title, [*heads, f"<= {AS_SOON:g}"], tuned)
     return verdicts
+
+
+def judged(entry: Entry, stream: str) -> bool:
+    """Whether changes of this stream are what the detector is for."""
+    return not (stream in entry.unpromised and stream in OTHERS_ARE_FOR_IT)
 
 
 def summary(verdicts: Sequence[Verdict]) -> None:
@@ -224,7 +229,7 @@ def run(plan: Plan, *, streams: Sequence[str], libraries: tuple[str, ...], jobs:
     known = entries(plan.arl, libraries=libraries)
     tuned_kinds = {kind for entry in known.values() if not entry.ours for kind in entry.kinds}
     todo = [
-        (name, entry.name, STREAMS[name].kind in tuned_kinds)
+        (name, entry.name, STREAMS[name].kind in tuned_kinds and judged(entry, name))
         for name in streams
         for entry in known.values()
         if STREAMS[name].kind in entry.kinds

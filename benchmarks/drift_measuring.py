@@ -2,8 +2,9 @@
 
 * A **run length** is the observations of many quiet streams by the alarms on them; after an alarm the
   detector begins anew. Its error is that of the alarms from stream to stream, each with its own reference.
-* A **delay** is from the change to the first alarm after it, in a stream that was quiet for 1000
-  observations. The median is over all streams; one without an alarm within 2000 observations counts as later.
+* A **delay** is from the change to the first alarm after it, in a stream that was quiet for 1000 observations
+  and up to 31 more, as some look only at every 32nd. The median is over all streams; one without an alarm
+  within 2000 observations counts as later.
 * **Tuned** is by bisection of the one knob, to a run length within 5 %. Where the knob moves in steps, as the
   statistic has few values, the delay is interpolated between the two steps beside the run length.
 
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from drift_streams import STREAMS, Floats, source
 from drift_watches import Entry, Watch
 
-REFERENCE, BEFORE, HORIZON = 1000, 1000, 2000
+REFERENCE, BEFORE, CLOCK, HORIZON = 1000, 1000, 32, 2000
 NEAR, TRIES = 0.05, 16
 
 
@@ -179,11 +180,12 @@ def delays(entry: Entry, stream: str, knob: float | None, seeds: int) -> dict[st
     of = STREAMS[stream]
     found: dict[str, list[float]] = {change: [] for change in of.changes}
     for number in range(seeds if of.changes else 0):
-        values = of.draw(source(stream, number, "before"), BEFORE + HORIZON)
+        quiet = BEFORE + number % CLOCK
+        values = of.draw(source(stream, number, "before"), quiet + HORIZON)
         watching = watch(entry, stream, number, knob)
-        count(watching, values[:BEFORE])
+        count(watching, values[:quiet])
         for change, turn in of.changes.items():
-            after = turn(source(change, number, "after"), values[BEFORE:])
+            after = turn(source(change, number, "after"), values[quiet:])
             place = copy.deepcopy(watching).first(after)
             found[change].append(math.inf if place < 0 else place + 1.0)
     return {change: median(one) for change, one in found.items()}

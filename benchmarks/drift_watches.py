@@ -188,7 +188,7 @@ ERRORS: tuple[Kind, ...] = ("errors",)
 DELTA, PROPER_DELTA = Knob(1e-12, 2.0, rarer=False), Knob(1e-12, 0.999, rarer=False)
 CHANCE = Knob(1e-14, 0.5, rarer=False)
 LAMBDA = Knob(0.05, 500.0, rarer=True)
-DEVIATIONS = Knob(1.0, 12.0, rarer=True, log=False)
+DEVIATIONS = Knob(1.0, 100.0, rarer=True)
 DISTANCE = Knob(0.2, 0.999, rarer=False, log=False)
 KS_CHANCE = Knob(1e-7, 0.05, rarer=False, step=0.05)
 """The distance of 30 values from 30 is a whole number of thirtieths."""
