@@ -8,9 +8,9 @@
 * **Tuned** is by bisection of the one knob, to a run length within 5 %. Where the knob moves in steps, as the
   statistic has few values, the delay is interpolated between the two steps beside the run length.
 
-A run length is from 2 million observations, for tuning from 4 million, which makes it good to 5 %. Slow peers
-are given a share of that, a quarter (HDDM) or a sixteenth (KSWIN): as delays go with the logarithm of the run
-length, 20 % of it are 2 % of a delay.
+A run length is from 2 million observations, for tuning from 4 million: good to 5 %, or about 10 % where each
+stream has its own reference. Slow peers are given a share of that, a quarter (HDDM) or a sixteenth (KSWIN).
+As delays go with the logarithm of the run length, 20 % of it are 2 % of a delay.
 """
 
 from __future__ import annotations
