@@ -2,8 +2,8 @@
 
     python benchmarks/drift.py
 
-How soon they alarm, and how often for nothing, is what the referee of detectors measures: `drift_adapter.py`
-shows ours to it. River is optional.
+How soon they alarm, and how often for nothing, is what `drift_delays.py` measures, and so does the referee of
+detectors: `drift_adapter.py` shows ours to it. River is optional.
 """
 
 from __future__ import annotations

@@ -13,6 +13,21 @@ from measuring import Result
 FUSED_GOAL = 1.6
 """The most that ours may cost as a multiple of the same work fused by hand."""
 
+PEERS = (
+    "backoff",
+    "circuitbreaker",
+    "func_timeout",
+    "grit-toolkit",
+    "hyx",
+    "interlock-cb",
+    "nopanic",
+    "pybreaker",
+    "pyresilience",
+    "resilix",
+    "stamina",
+    "tenacity",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -104,37 +119,21 @@ def _plain(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], righ
     print()
 
 
-def machine() -> str:
-    """What this was measured on."""
+def machine(peers: Sequence[str] = PEERS) -> str:
+    """What this was measured on, and with which versions of the peers."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{python}, {os.cpu_count()} cores; {versions()}"
+    return f"{python}, {os.cpu_count()} cores; {versions(peers)}"
 
 
-def versions() -> str:
+def versions(peers: Sequence[str] = PEERS) -> str:
     """The peers' versions."""
     found = []
-    for name in PEERS:
+    for name in peers:
         try:
             found.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             found.append(f"{name} absent")
     return ", ".join(found)
-
-
-PEERS = (
-    "backoff",
-    "circuitbreaker",
-    "func_timeout",
-    "grit-toolkit",
-    "hyx",
-    "interlock-cb",
-    "nopanic",
-    "pybreaker",
-    "pyresilience",
-    "resilix",
-    "stamina",
-    "tenacity",
-)
 
 
 def _times(one: Result | None) -> str:

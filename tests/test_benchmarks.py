@@ -6,6 +6,9 @@ Nothing here is timed: a benchmark's figures are for readers, on a machine of th
 from __future__ import annotations
 
 import asyncio
+import json
+import math
+import random
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -91,6 +94,93 @@ def test_a_script_prints_a_row_of_ours_for_each_of_its_figures(
     assert "ours" in printed
     assert "nan" not in printed
     assert "tenacity " in printed  # its version, or that it is absent
+
+
+def test_the_delays_of_ours_are_held_against_the_goals(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delays = import_module("drift_delays")
+    monkeypatch.setattr(delays, "QUICK", import_module("drift_measuring").Plan(arl=50, seeds=2, streams=4))
+    kept = tmp_path / "found.json"
+    delays.main(["--quick", "--jobs", "1", "--only", "errors,classes", "--json", str(kept)])
+    printed = capsys.readouterr().out
+    assert "EShiryaevRoberts" in printed
+    assert "CategoricalShiryaevRoberts" in printed
+    assert "nan" not in printed
+    assert "river " in printed  # its version, or that it is absent
+    written = json.loads(kept.read_text(encoding="utf-8"))
+    assert {one["stream"] for one in written["found"]} == {"errors 0.1", "10 classes"}
+    assert [one["met"] for one in written["verdicts"] if one["goal"] == "(a)"] == ["yes", "yes"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "met"),
+    [
+        ((70, 5), (100, 5), "yes"),
+        ((80, 10), (100, 10), "close"),
+        ((90, 1), (100, 1), "no"),
+        ((90, 1), (math.inf, 0), "yes"),  # in less than all of the 2000 observations
+        ((math.inf, 0), (100, 1), "no"),
+        ((math.inf, 0), (math.inf, 0), "-"),
+    ],
+)
+def test_a_delay_is_held_against_the_best_peers_and_the_noise(
+    ours: tuple[float, float], theirs: tuple[float, float], met: str
+) -> None:
+    delays, delay = import_module("drift_delays"), import_module("drift_measuring").Delay
+    ratio = delays.against(delay(*ours), {"late": delay(math.inf, 0), "peer": delay(*theirs)}, 0.7)
+    assert ratio.met == met
+    assert delays.against(delay(*ours), {}, 0.7).met == "-"
+
+
+def test_a_detector_is_tuned_to_the_run_length() -> None:
+    measuring, watches = import_module("drift_measuring"), import_module("drift_watches")
+
+    class Clockwork(watches.Watch):  # type: ignore[misc, name-defined]
+        """Alarms once in so many observations."""
+
+        def __init__(self, every: int) -> None:
+            self.every, self.seen = every, 0
+
+        def first(self, values: Any) -> int:
+            place = self.every - self.seen - 1
+            alarms = place < len(values)
+            self.seen = 0 if alarms else self.seen + len(values)
+            return place if alarms else -1
+
+    def tuned(step: int) -> list[float]:
+        entry = watches.Entry(
+            "clockwork",
+            ("errors",),
+            lambda reference, knob: Clockwork(step * max(1, round(knob / step))),
+            watches.Knob(20.0, 2000.0, rarer=True),
+        )
+        plan = measuring.Plan(arl=300, streams=10)
+        return [length.mean for _, length in measuring.tuned(entry, "errors 0.1", plan)]
+
+    (fine,) = tuned(1)
+    assert fine == pytest.approx(300, rel=0.05)
+    below, above = tuned(200)
+    assert (below, above) == (200, 600)  # streams of 600, so every 400 gives one alarm
+
+
+def test_the_median_delay_counts_a_miss_as_late_and_lies_between_two_steps_of_a_knob() -> None:
+    measuring = import_module("drift_measuring")
+    assert measuring.median([1.0, 5.0, math.inf]).median == 5.0
+    assert measuring.median([1.0, math.inf, math.inf]).median == math.inf
+    assert measuring.median([float(one) for one in range(100)]) == measuring.Delay(49.5, 5.5)
+    lengths = [measuring.RunLength(100_000, alarms, 0.1) for alarms in (100, 1)]
+    sides = [measuring.Delay(20.0, 1.0), measuring.Delay(40.0, 2.0)]
+    assert measuring.between(sides, lengths, 10_000) == measuring.Delay(30.0, 2.0)
+
+
+def test_the_tabulated_test_of_two_samples_is_that_of_scipy() -> None:
+    stats, watches = import_module("scipy.stats"), import_module("drift_watches")
+    tabulated = watches.Tabulated(stats.ks_2samp)
+    draw = random.Random(1)
+    for _ in range(50):
+        first, second = ([draw.gauss(place, 1.0) for _ in range(30)] for place in (0.0, draw.random()))
+        assert tabulated.ks_2samp(first, second) == pytest.approx(tuple(stats.ks_2samp(first, second)))
 
 
 def test_a_table_needs_no_rich(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
