@@ -120,6 +120,7 @@ GROUND_PEERS = {
 }
 ALSO_GUARDED = {
     "retry_after": {"datetime"},  # reads the date that a server sent, given the instant
+    "rate_headers": {"datetime"},  # the same
     "_forks": {"os", "threading"},  # registers with the system; makes the modules' locks
     "_ambient": {"time"},  # the clock outside of any call
     "policies._marks": {"os"},  # a mark says which process made it
