@@ -25,9 +25,9 @@ LONGEST = 1000
 FURTHEST = 1e6
 """How far off a feature is taken to be at most, in standard deviations: so its cosine is a number."""
 
-SAFETY = 4.0
+SAFETY = 2.5
 """The run length is asked this many times over: a sample that is drawn from repeats itself."""
-DOUBT = 1.15
+DOUBT = 1.07
 """How much further off the mean of the reference is taken to be than a sample of its size is."""
 
 Singles = npt.NDArray[np.float32]
