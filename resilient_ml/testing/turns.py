@@ -31,7 +31,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 from .._forks import survive_forks
 from ._kernel import Sleepers
@@ -246,12 +246,10 @@ class Turns:
     # -- what the clock cannot see --------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        watchdog = self._watchdog
-        if watchdog is not None:
+        if self._watchdog is not None:
             return
-        with self._mutex:
-            if self._watchdog is watchdog:  # no other thread came first
-                self._watchdog = Watchdog(self._look)
+        with self._mutex:  # another thread may have come first
+            self._watchdog = cast(Watchdog | None, self._watchdog) or Watchdog(self._look)
 
     def _look(self) -> None:
         """Take the turn from who sleeps in the kernel; see whether who went astray runs again."""
