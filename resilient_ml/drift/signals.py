@@ -158,7 +158,7 @@ class Numbers(Signal):
             raise ValueError("shape and strata cannot both be asked for; watch the value as two signals")
         self._numbers = Numbering(_MOST_STRATA)
         if strata is None:  # with strata, what is read depends on when
-            self.as_it_is = (float,)
+            self.as_it_is: tuple[type, ...] = (float,)
 
     def read(self, value: Any) -> Floats:
         """One number, or one a row; with *strata* each with the number of its stratum."""
