@@ -126,8 +126,9 @@ def test_a_handler_that_uses_the_policy_it_interrupts_neither_deadlocks_nor_lose
             ended.append(type(error))
 
     def handler():
-        handled.append(1)
-        ask(len(handled))
+        if len(handled) < 50:  # where one takes longer than the period, signals alone would be left
+            handled.append(1)
+            ask(len(handled))
 
     def work():
         number = 0
