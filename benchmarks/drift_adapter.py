@@ -1,8 +1,7 @@
 """Our detectors as the referee of drift detectors takes them: `REGISTRY`.
 
-They are those that a `DriftDetector` chooses for each kind of signal, and `ECusum`.
-`ConformalShiryaevRoberts`
-is the whitened one where nothing is remembered, and is left out.
+They are those that a `DriftDetector` chooses for each kind of signal, and `ECusum`. Left out is
+`ConformalShiryaevRoberts`, which the whitened one is where nothing is remembered.
 """
 
 from __future__ import annotations

@@ -173,7 +173,9 @@ class Numbers(Signal):
         numbers = numbers.reshape(-1)
         if self.strata is None:
             return numbers
-        return np.column_stack([np.full(len(numbers), float(self._numbers.of(self.strata()))), numbers])
+        rows = np.empty((len(numbers), 2))  # on the caller's thread: a third of the time of stacking columns
+        rows[:, 0], rows[:, 1] = self._numbers.of(self.strata()), numbers
+        return rows
 
     def read_reference(self, given: Any) -> Floats:
         """Numbers; with *strata* pairs of a stratum and a number."""
@@ -286,7 +288,8 @@ class Losses(Signal):
         name: What events and messages call it.
         of: ``(prediction, label) -> loss``, from 0 to 1; by default whether they differ.
         tolerated: The highest mean loss that is no cause for alarm, above 0 and below 1. By default that of
-            the reference, and a little more.
+            the reference, and a little more. Where it is given no reference is learned, so errors in bursts,
+            after which the mean is above it for a while, alarm more often than asked.
     """
 
     def __init__(

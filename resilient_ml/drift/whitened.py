@@ -74,9 +74,8 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
                 f"reference must hold at least 100 finite values in order, got {len(values)}; collect 1000"
             )
         self._centre = float(values.mean())
-        self._furthest = (
-            FURTHEST * float(np.abs(values - self._centre).max()) or 1.0
-        )  # where all are the same
+        farthest = float(np.abs(values - self._centre).max())
+        self._furthest = FURTHEST * farthest or 1.0  # 1 where all are the same
         self._averages = [0.0] * len(RATES)
         centred = values - self._centre
         past = self._past(centred)[:-1]
