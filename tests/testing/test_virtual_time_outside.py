@@ -464,3 +464,12 @@ def test_a_thread_that_has_ended_does_not_sleep():
 
 def test_a_thread_never_looked_at_runs(system):
     assert not Sleepers().sleeps(17)
+
+
+def test_a_thread_that_is_gone_is_not_asleep():
+    gone = 2**22 + 1  # above the greatest id that Linux gives
+    sleepers = Sleepers()
+    for _ in range(LOOKS + 2):
+        sleepers.look(gone)
+    assert _kernel._status_of(gone) == b""
+    assert not sleepers.sleeps(gone)
