@@ -36,6 +36,7 @@ class LimiterMachine:
     >>> machine.admit(0.1) is None
     True
     >>> machine.end(trip, 0.2)
+    >>> machine.room
     1
     """
 
@@ -57,7 +58,7 @@ class LimiterMachine:
 
     @property
     def room(self) -> int:
-        """How many more calls of cost 1 may enter now; a queue admits so many after each :meth:`end`."""
+        """How many more calls of cost 1 may enter now."""
         return max(0, int(self._algorithm.limit) - math.ceil(self.inside))
 
     def admit(self, now: float, cost: float = 1.0) -> Trip | None:
@@ -79,7 +80,7 @@ class LimiterMachine:
             self.inside = inside
             return Trip(now, inside, cost, self.generation)
 
-    def end(self, trip: Trip, now: float, outcome: str = OK, seconds: float | None = None) -> int:
+    def end(self, trip: Trip, now: float, outcome: str = OK, seconds: float | None = None) -> None:
         """A call has ended: learn from it and take its place back.
 
         Args:
@@ -89,31 +90,25 @@ class LimiterMachine:
             seconds: What counts as its latency, when that is not the time since it was let in: for a
                 stream, until the first content.
 
-        Returns:
-            How many calls of cost 1 may enter now.
-
         Raises:
             ValueError: *outcome* is none of these.
         """
         with self._lock:
             self._judge(trip, now, outcome, seconds)
             self._leave(trip)
-            return self.room
 
-    def judge(self, trip: Trip, now: float, outcome: str, seconds: float | None = None) -> int:
+    def judge(self, trip: Trip, now: float, outcome: str, seconds: float | None = None) -> None:
         """The outcome is known, though the work goes on: its place stays taken until :meth:`leave`.
 
         An outcome that comes a second time, or for a call of an earlier generation, changes nothing.
         """
         with self._lock:
             self._judge(trip, now, outcome, seconds)
-            return self.room
 
-    def leave(self, trip: Trip) -> int:
-        """The work has ended: its place comes back, once. Returns how many of cost 1 may enter now."""
+    def leave(self, trip: Trip) -> None:
+        """The work has ended: its place comes back, once."""
         with self._lock:
             self._leave(trip)
-            return self.room
 
     def _judge(self, trip: Trip, now: float, outcome: str, seconds: float | None) -> None:
         if outcome not in OUTCOMES:

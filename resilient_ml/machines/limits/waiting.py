@@ -65,6 +65,9 @@ EASE = 0.7
 LONGEST = 48
 """The most samples that a round waits for before it acts on what chance may explain."""
 
+SHORTEST = 1e-3
+"""Seconds that a round takes unless it is one of the most samples: in less, latencies tell of the scheduler."""
+
 SURE = 0.7
 """So many standard errors a median must be beyond a threshold before a shorter round acts on it."""
 
@@ -138,9 +141,11 @@ class WaitingLimit(LimitAlgorithm):
         self._seconds.append(seconds)
         if trip.cost != 1.0:
             self._paces.append(seconds / max(trip.cost, 1e-9))
-        if trip.inside > self._most:  # noqa: PLR1730 - half the time of max()
-            self._most = trip.inside
-        self._busy += trip.inside * 2 >= self.limit
+        inside = trip.inside
+        if inside > self._most:
+            self._most = inside
+        if inside * 2 >= self.limit:
+            self._busy += 1
         if trip.outcome is not OK:
             if trip.outcome == OOM:
                 self._halve(now)
@@ -161,8 +166,11 @@ class WaitingLimit(LimitAlgorithm):
 
     def _turn(self, now: float) -> None:
         """End the round."""
+        count = len(self._seconds)
+        if count < LONGEST and now - self._begin < SHORTEST:
+            self._look = LONGEST
+            return
         ordered = sorted(self._seconds)
-        count = len(ordered)
         median = ordered[count // 2]
         tail = ordered[count * 9 // 10]
         # A round in which some calls had a cost compares all by what one unit took.
