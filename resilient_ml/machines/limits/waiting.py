@@ -66,7 +66,7 @@ LONGEST = 48
 """The most samples that a round waits for before it acts on what chance may explain."""
 
 SHORTEST = 1e-3
-"""Seconds that a round takes unless it is one of the most samples: in less, latencies tell of the scheduler."""
+"""Seconds that a round of fewer samples takes: in less, latencies tell of threads and of the clock."""
 
 SURE = 0.7
 """So many standard errors a median must be beyond a threshold before a shorter round acts on it."""
@@ -142,7 +142,7 @@ class WaitingLimit(LimitAlgorithm):
         if trip.cost != 1.0:
             self._paces.append(seconds / max(trip.cost, 1e-9))
         inside = trip.inside
-        if inside > self._most:
+        if inside > self._most:  # noqa: PLR1730 - half the time of max()
             self._most = inside
         if inside * 2 >= self.limit:
             self._busy += 1
