@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._checks import whole
-from ._wealth import gather
+from ._wealth import BLOCK, gather
 from .detector import Detector, Evidence, Floats
 
 RATES = (0.05, 0.01)
@@ -19,7 +19,8 @@ PRIOR = 20.0
 """How many observations the reference counts for against the recent ones."""
 
 MEMORY = 1024
-BLOCK = 64
+DECAYS = [(1.0 - rate) ** np.arange(BLOCK) for rate in RATES]
+"""What is left of an observation after so many others."""
 FEW = 40
 """Up to so many categories one observation alone costs less in a loop than in arrays."""
 
@@ -116,23 +117,27 @@ class CategoricalShiryaevRoberts(Detector):
         bins = _binned(rows[:BLOCK], self.categories)
         count = len(bins)
         shares = np.array(self.shares)[bins]
-        same = bins[:, None] == bins[None, :]
-        ages = np.arange(count)[:, None] - np.arange(count)[None, :]
+        order = np.argsort(bins, kind="stable")  # observations of one category after one another
+        grouped = bins[order]
+        first = np.searchsorted(grouped, grouped)
         factors = np.empty((len(RATES), count))
         for bet, rate in enumerate(RATES):
-            kept = 1.0 - rate
-            decay = kept ** np.arange(count)
-            before = np.array(self._counts[bet])[bins] * decay
-            before += np.where(same & (ages > 0), kept ** np.maximum(ages - 1.0, 0.0), 0.0).sum(axis=1)
+            decay = DECAYS[bet][:count]
+            # The weights of those before, as if each were forgotten from the first of the block on.
+            sums = np.zeros(count + 1)
+            np.cumsum((1.0 / decay)[order], out=sums[1:])
+            before = np.empty(count)
+            before[order] = sums[:-1] - sums[first]
+            before *= decay / (1.0 - rate)
+            before += np.array(self._counts[bet])[bins] * decay
             total = sum(self._counts[bet]) * decay + (1.0 - decay) / rate
             factors[bet] = (PRIOR * shares + before) / ((PRIOR + total) * shares * self._fee)
         self._wealth, self.statistic, place = gather(self._wealth, factors, "sr", self.threshold)
         used = count if place < 0 else place + 1
         for bet, rate in enumerate(RATES):
-            kept = 1.0 - rate
-            weights = kept ** np.arange(used - 1, -1, -1.0)
+            weights = DECAYS[bet][used - 1 :: -1]
             fresh = np.bincount(bins[:used], weights=weights, minlength=self.categories + 1)
-            self._counts[bet] = (np.array(self._counts[bet]) * kept**used + fresh).tolist()
+            self._counts[bet] = (np.array(self._counts[bet]) * (1.0 - rate) ** used + fresh).tolist()
         self._recent.extend(bins[:used].tolist())
         return used, place >= 0
 
