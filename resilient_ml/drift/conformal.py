@@ -83,6 +83,8 @@ class ConformalShiryaevRoberts(Detector):
         self._reference = np.sort(reference_values(reference))
         self._sorted: list[float] = self._reference.tolist()
         count = len(self._sorted)
+        self._padded = np.append(self._reference, np.nan)
+        self._upto = np.searchsorted(self._reference, self._padded, side="right")
         self.margin: float = (
             margin_for(count, self.arl)
             if margin is None
@@ -99,7 +101,8 @@ class ConformalShiryaevRoberts(Detector):
     def _ranks(self, values: Floats) -> npt.NDArray[np.intp]:
         """Twice the mid-ranks: how many of the reference are below, and how many not above."""
         below = np.searchsorted(self._reference, values, side="left")
-        return below + np.searchsorted(self._reference, values, side="right")
+        tied = self._padded[below] == values  # the second search is needed for these alone, and was done
+        return below + np.where(tied, self._upto[below], below)
 
     def update(self, value: float) -> bool:
         """Feed one observation; whether it raised an alarm."""
