@@ -1,6 +1,8 @@
 """The fixtures that run a scenario in every colour; time is virtual in all of them."""
 
 import gc
+import sys
+from pathlib import Path
 
 import hypothesis  # noqa: F401 - asks the collector who holds a generator of luck, which it does not see once frozen
 import pytest
@@ -24,6 +26,40 @@ STREAMS = {
     "async-stream-trio": (Colour.ASYNC_STREAM, "trio"),
 }
 EVERY = CALLS | STREAMS
+
+UNCOUNTED = {
+    Path(__file__).parent / name
+    for name in (
+        "machines/test_breaker_stateful.py",
+        "machines/test_bulkhead_stateful.py",
+        "machines/test_rate_gate_stateful.py",
+        "policies/test_threads_and_tasks.py",
+        "test_faults_survived.py",
+        "test_memory.py",
+        "testing/conformance/test_our_policies.py",
+        "testing/faults/test_library_under_faults.py",
+        "testing/simulate/test_metastable.py",
+        "testing/simulate/test_queueing.py",
+        "testing/simulate/test_stories.py",
+        "testing/test_same_trace_everywhere.py",
+    )
+}
+"""Tests that run the same lines many times over. Counting these would take more than twice as long, so they
+count for no coverage: each line has a test of its own that says what it is for."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Count nothing while one of these runs."""
+    coverage = sys.modules.get("coverage")
+    counting = coverage.Coverage.current() if coverage and item.path in UNCOUNTED else None
+    if counting is None:
+        return (yield)
+    counting.stop()
+    try:
+        return (yield)
+    finally:
+        counting.start()
 
 
 def pytest_collection_finish():

@@ -92,7 +92,8 @@ class ConformalShiryaevRoberts(Detector):
         )
         own = self._ranks(self._reference)
         place = (own - count) / (count + 1.0)
-        self._centres = float(place.mean()), float((2.0 * np.abs(place) - 1.0).mean())
+        # The mean of mid-ranks is what it is whatever the values; how far they spread depends on ties.
+        self._usual_spread = float((2.0 * np.abs(place) - 1.0).mean())
         self._table: Floats = _bets(count, own, self.margin)
         self._rows_of_table: list[tuple[float, ...]] = list(map(tuple, self._table.T.tolist()))
         self._recent: deque[int] = deque(maxlen=MEMORY)
@@ -134,8 +135,8 @@ class ConformalShiryaevRoberts(Detector):
         since = beginning(self._table[:, ranks])
         count = len(self._sorted)
         place = (ranks[-since:] - count) / (count + 1.0)
-        moved = surplus(float(place.mean()) - self._centres[0], 0.58, since)
-        spread = surplus(float((2.0 * np.abs(place) - 1.0).mean()) - self._centres[1], 0.58, since)
+        moved = surplus(float(place.mean()), 0.58, since)
+        spread = surplus(float((2.0 * np.abs(place) - 1.0).mean()) - self._usual_spread, 0.58, since)
         effect = moved if abs(moved) >= abs(spread) else spread
         return Evidence(self.statistic, self.threshold, self.seen, since, effect)
 
