@@ -21,7 +21,7 @@ from resilient_ml.drift import (
     WindowedKS,
 )
 from resilient_ml.drift.monitor import Channel, Monitor
-from resilient_ml.drift.seasonal import visits
+from resilient_ml.drift.seasonal import NORMAL, visits
 
 
 def hourly(count: int, seed: int, *, each: int = 10, depth: float = 2.0, memory: float = 0.0) -> Any:
@@ -214,3 +214,38 @@ def test_a_reference_that_is_given_has_pairs_of_stratum_and_observation() -> Non
     assert monitor.state() == "drifted"
     with pytest.raises(ValueError, match=r"references\['x'\] cannot be read"):
         Monitor([signal], arl=1000, references={"x": [1.0, 2.0]})
+
+
+def test_two_visits_to_each_stratum_are_enough_and_less_is_not() -> None:
+    scores = np.random.default_rng(3).normal(size=200)
+    twice = np.repeat([0, 1, 0, 1, 0, 1], [20, 40, 40, 40, 40, 20])
+    assert visits(twice) == 2.5
+    twice = np.repeat([0, 1, 0, 1, 0], [20, 50, 60, 50, 20])  # half a visit, one, and half of one; and two
+    assert visits(twice) == 2.0
+    assert SeasonalShiryaevRoberts(np.column_stack([twice, scores])).seen == 0
+    once = np.repeat([0, 1, 0, 1], [20, 80, 80, 20])
+    with pytest.raises(ValueError, match="at least twice"):
+        SeasonalShiryaevRoberts(np.column_stack([once, scores]))
+
+
+@pytest.mark.parametrize(("known", "moved"), [(20, True), (19, False)])
+def test_twenty_values_make_a_stratum_of_its_own(known: int, moved: bool) -> None:
+    """The values of a small stratum are unusual among all, and usual among each other."""
+    draw = np.random.default_rng(11).normal
+    strata = np.zeros(2000)
+    strata[np.linspace(40, 1960, known).astype(int)] = 1
+    rows = np.column_stack([strata, draw(size=2000) + 6.0 * strata])
+    detector = SeasonalShiryaevRoberts(rows, arl=10_000)
+    own = np.column_stack([np.ones(60), draw(size=60) + 6.0])
+    assert (len(detector.update_many(own)) == 0) is moved
+
+
+def test_a_value_of_the_reference_has_its_rank_among_the_others() -> None:
+    scores = np.random.default_rng(2).normal(size=200)
+    strata = np.arange(200) // 10 % 2
+    detector = SeasonalShiryaevRoberts(np.column_stack([strata, scores]))
+    for stratum in (0, 1):
+        ranks = scores[strata == stratum].argsort().argsort()
+        for place, rank in zip(np.flatnonzero(strata == stratum), ranks, strict=True):
+            score = detector._score((float(stratum), scores[place]), int(place), among_others=True)
+            assert rank / 100 <= NORMAL.cdf(score) <= (rank + 1) / 100

@@ -129,3 +129,18 @@ def test_what_it_is_told_is_checked() -> None:
         Thinned(3, np.zeros(100))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="every must be at least 1, got 0"):
         Thinned(errors, np.zeros(100), every=0)
+
+
+def test_a_memory_of_two_observations_is_enough_to_be_noticed() -> None:
+    noise = np.random.default_rng(5).normal(size=4000)
+    for place in range(1, 4000):
+        noise[place] += 0.3 * noise[place - 1]
+    assert 1.6 < correlation_time(noise) < 2.0
+    assert spacing(noise) == 3
+
+
+def test_statistic_and_threshold_are_those_of_the_detector_inside_from_the_start() -> None:
+    detector = Thinned(errors, bursts(1000, 0.1, 3), every=5, arl=1000)
+    assert detector.threshold == detector.inner.threshold == 200
+    detector.update_many(bursts(500, 0.3, 4))
+    assert detector.statistic == detector.inner.statistic
