@@ -1,5 +1,6 @@
 """Categories watched by betting on their recent shares."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -79,3 +80,22 @@ def test_a_reference_that_tells_too_little_is_refused(reference: Any) -> None:
 def test_the_number_of_categories_is_at_least_one() -> None:
     with pytest.raises(ValueError, match="categories must be at least 1"):
         CategoricalShiryaevRoberts([0] * 20, categories=0)
+
+
+def test_evidence_tells_when_and_how_far_the_shares_moved_beyond_chance() -> None:
+    detector = CategoricalShiryaevRoberts(np.repeat([0, 1, 2, 3], 500), arl=1e6)
+    quiet = np.random.default_rng(4).integers(0, 4, 2000)
+    assert len(detector.update_many(quiet)) == 0
+    moved = next(count for count in range(1, 200) if detector.update(0))
+    evidence = detector.evidence
+    assert evidence is not None
+    assert moved <= evidence.since <= moved + 2  # the last quiet ones may have been 0 too
+    chance = 4 * math.sqrt(2 * 3 / 16 / math.pi / evidence.since) / 2
+    assert evidence.effect == pytest.approx(0.75 - chance, abs=0.02)
+    assert evidence.parts[0] == (0, pytest.approx(0.75, abs=0.02))
+
+
+def test_of_many_categories_the_ten_that_moved_most_are_told() -> None:
+    detector = CategoricalShiryaevRoberts(np.repeat(np.arange(30), 40), arl=1000)
+    detector.update_many(np.repeat(np.arange(15), 40))
+    assert detector.evidence is not None and len(detector.evidence.parts) == 10

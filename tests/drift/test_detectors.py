@@ -131,6 +131,13 @@ def test_a_change_is_found_and_the_quiet_before_is_not(kind: str) -> None:
     assert 300 <= alarms[0] < 400
 
 
+def test_batches_of_one_give_the_answer_of_single_updates(kind: str) -> None:
+    single, many = MAKE[kind](), MAKE[kind]()
+    alarms = [place for place, value in enumerate(STREAM[kind]) if len(many.update_many(value[None]))]
+    assert alarms == one_by_one(single, STREAM[kind])
+    assert agree(single.state(), many.state())
+
+
 @settings(max_examples=10, deadline=None)
 @given(cuts=st.lists(st.integers(0, 600), max_size=6), broken=st.lists(st.integers(0, 599), max_size=5))
 @pytest.mark.parametrize("kind", MAKE)
