@@ -39,6 +39,7 @@ def test_what_was_spent_leaves_with_its_window():
     ledger.settle(0.0, 0.6, 0.6)
     ledger.reserve(50.0, 0.4)
     assert ledger.reserve(50.0, 0.5).wait == 52.0
+    assert ledger.reserve(50.0, 0.6).wait == 52.0
     assert ledger.reserve(50.0, 0.7).wait is None
     ledger.settle(50.0, 0.4, 0.0)
     assert ledger.spent(101.0) == 0.6

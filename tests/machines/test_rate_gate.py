@@ -109,6 +109,16 @@ def test_a_settlement_moves_those_who_wait():
     assert guest.come(2.0) == 5.0
 
 
+def test_whose_turn_is_as_it_was_is_not_woken():
+    one = gate(10)
+    one.admit(0.0, (10,))
+    guest = Guest(one, 0.0, (2,))
+    one.hear(0, 0.5, None, 0.0)
+    assert guest.woken == 0
+    assert guest.come(2.0) is None
+    assert guest.woken == 0  # it was awake, and saw for itself
+
+
 def test_nobody_waits_who_would_be_too_late_or_too_many():
     one = gate(1, queue=1)
     one.admit(0.0, (1,))
@@ -217,6 +227,42 @@ def test_a_waiter_that_a_signal_handler_served_meanwhile_is_not_served_twice(mon
     assert first.waiter not in one.waiters
     assert first.waiter.marks is None
     assert second.waiter.marks is not None
+
+
+def tickets_of(gate):
+    """How many tickets there are, of which none is drawn; the gate issues others when it needs them."""
+    marks = list(gate.tickets)
+    gate.tickets = iter(marks)
+    return len(marks)
+
+
+def test_calls_of_one_are_taken_beforehand_as_long_as_they_are_alike_and_given_back_when_anybody_looks():
+    one = RateGate([SlidingWindow(100, per=10.0, slices=10)], 10)
+    assert one.admit(0.0, (1.0,)) is not None
+    assert (one.until, tickets_of(one)) == (1.0, 64)
+    mark = next(one.tickets)
+    assert one.left(0.5) == (98,)
+    assert next(one.tickets, None) is None
+    one.settle(mark, (-1.0,), 0.5)
+    assert one.left(0.5) == (99,)
+
+
+def test_no_more_is_taken_beforehand_than_there_is():
+    one = RateGate([SlidingWindow(10, per=10.0, slices=10)], 10)
+    one.admit(0.0, (1.0,))
+    assert tickets_of(one) == 9
+    assert all(one.admit(0.5, (1.0,)) for _ in range(9))
+    assert one.admit(0.5, (1.0,)) is None
+    assert one.left(0.5) == (0,)
+
+
+def test_nothing_is_taken_beforehand_for_calls_of_other_costs_or_where_the_provider_counts_along():
+    one = RateGate([SlidingWindow(100, per=10.0, slices=10)], 10)
+    one.admit(0.0, (2.0,))
+    assert tickets_of(one) == 0
+    one.hear(0, 0.0, None, 0.0)
+    one.admit(0.0, (1.0,))
+    assert tickets_of(one) == 0
 
 
 def test_where_nothing_is_left_no_tickets_are_issued():
