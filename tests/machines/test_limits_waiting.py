@@ -330,3 +330,9 @@ def test_a_restored_limit_keeps_to_its_own_bounds():
     limit = WaitingLimit(maximum=30)
     limit.restore({"limit": 100.0})
     assert limit.limit == 30
+
+
+def test_a_floor_of_nothing_in_a_snapshot_is_survived():
+    limit = WaitingLimit()
+    limit.restore({"limit": 20.0, "floor": 0.0})
+    assert round_of(limit, 1.0, 0.1) <= 20

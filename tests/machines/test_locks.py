@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from resilient_ml import _forks
 from resilient_ml.machines.admission import AdmissionMachine
 from resilient_ml.machines.budget import Ledger
 from resilient_ml.machines.flights import Flights, Seat
@@ -185,10 +186,20 @@ def test_whatever_is_done_to_a_machine_is_done_under_its_lock(name, act):
     assert lock.held == 0
 
 
+def test_what_a_model_takes_is_counted_under_the_lock_once_in_each_tenth_of_the_window():
+    machine, lock = ThrottleMachine(2.0, 10.0, 0.9, 1), CountedLock()
+    machine._lock = lock
+    for twentieths in range(100):
+        machine.accepted(twentieths / 20)
+    assert lock.taken == 5
+    assert machine.tally(5.0).calls == 100
+
+
 @pytest.mark.parametrize("name", MACHINES)
 def test_a_lock_that_was_held_when_the_process_forked_holds_nobody_up(name):
     machine = MACHINES[name]()
     before = getattr(machine, lock_of(name))
+    assert machine in _forks._registered
     machine.after_fork()
     after = getattr(machine, lock_of(name))
     assert after is not before

@@ -113,6 +113,31 @@ def test_a_stream_that_is_left_is_charged_for_what_it_gave(stream_world):
     assert state(budget) == (20, 0, 80)
 
 
+def test_who_cannot_say_what_a_stream_did_cost_has_nothing_set_aside_for_ever(stream_world):
+    budget = Budget(100, unit="tokens", cost=50, stream_cost=lambda emitted: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        stream_world.call(budget(stream_world.model(items("a", "b"))))
+    assert state(budget) == (50, 0, 50)
+
+
+def test_who_cannot_say_what_a_call_did_cost_has_nothing_set_aside_for_ever(call_world):
+    budget = Budget(1.0, cost=0.5, spent=lambda answer: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        call_world.call(budget(call_world.model("cat")))
+    assert state(budget) == (0.5, 0, 0.5)
+    assert not budget.exact
+
+
+@pytest.mark.parametrize("limit", [1, 0.1, 1 / 3, 2e-6, 123456.789, 1e9 / 7])
+def test_whatever_its_limit_one_that_is_new_can_be_forgotten_and_one_that_has_spent_cannot(
+    plain_world, limit
+):
+    budget = Budget(limit, cost=limit / 2)
+    assert budget.forgettable()
+    plain_world.call(budget(plain_world.model("cat")))
+    assert not budget.forgettable()
+
+
 def test_an_interrupt_is_charged(plain_world):
     budget = Budget(1.0, cost=0.5)
     with pytest.raises(KeyboardInterrupt):

@@ -1,5 +1,6 @@
 """RateLimiter in every colour: in turn, in time, settled for what was used, and told by the provider."""
 
+import contextlib
 import itertools
 
 import anyio
@@ -187,6 +188,25 @@ def test_a_failure_after_it_was_sent_keeps_the_estimate(world):
     limiter = RateLimiter(10, tokens=100, output_tokens=50)
     world.failure(limiter(world.model(ConnectionResetError())))
     assert limiter.left == {"requests": 9, "tokens": 50}
+
+
+@pytest.mark.parametrize(
+    "end", [Answer(5), ConnectionResetError(), ConnectionRefusedError(), TooMany(), KeyboardInterrupt()]
+)
+def test_however_a_call_ends_it_is_in_flight_no_longer(plain_world, end):
+    limiter = RateLimiter(tokens=100, output_tokens=50)
+    safe = limiter(plain_world.model(end))
+    with contextlib.suppress(Exception, KeyboardInterrupt):
+        plain_world.call(safe)
+    assert limiter._estimate._in_flight == 0
+
+
+def test_where_nobody_can_say_what_an_answer_used_the_call_is_in_flight_no_longer(call_world):
+    limiter = RateLimiter(tokens=100, output_tokens=50, usage=lambda answer: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        call_world.call(limiter(call_world.model("cat")))
+    assert limiter.left == {"tokens": 50}
+    assert limiter._estimate._in_flight == 0
 
 
 def test_an_interrupt_keeps_the_estimate(plain_world):
