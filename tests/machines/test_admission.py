@@ -149,6 +149,18 @@ def test_whose_loop_is_gone_passes_its_seat_on():
     assert door.gate.count == 1
 
 
+def test_any_number_whose_loop_is_gone_pass_their_seat_on():
+    door = Door(limit=1, size=1000)
+    seat = door.machine.enter(0.0, 1.0)
+    for _ in range(600):
+        door.machine.join(door.ticket(wakes=False), 0.0)
+    last = door.ticket()
+    door.machine.join(last, 0.0)
+    door.machine.give(seat, 0.0, 0.0, 1.0)
+    assert last.granted is not None
+    assert (door.gate.count, door.machine.waiting) == (1, 0)
+
+
 def test_a_waiter_that_left_with_its_seat_after_all_keeps_it():
     door = Door(limit=1)
     seat = door.machine.enter(0.0, 1.0)

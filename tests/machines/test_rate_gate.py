@@ -83,6 +83,19 @@ def test_one_that_nobody_can_wake_holds_nobody_up():
     assert not one.waiters
 
 
+@pytest.mark.parametrize(("given_back", "waiting"), [(0.5, 1), (1, 0)])
+def test_any_number_that_nobody_can_wake_hold_nobody_up(given_back, waiting):
+    one = gate(1, queue=1000)
+    marks = one.admit(0.0, (1,))
+    for _ in range(600):  # each has come, waits for its turn, and its event loop ends
+        waiter, waiter.comes = one.join(0.0, (1,), INF)
+        waiter.wake = lambda: False
+    last = Guest(one, 0.0, (1,))
+    one.settle(marks, (-given_back,), 0.0)
+    assert last.woken == 1
+    assert len(one.waiters) == waiting
+
+
 def test_one_that_nobody_can_wake_is_dropped_when_its_turn_comes_nearer():
     one = gate(10)
     marks = one.admit(0.0, (10,))

@@ -64,3 +64,5 @@ def test_a_fork_leaves_the_calls_in_flight_behind():
     estimate.begin()
     estimate.after_fork()
     assert estimate.expected() == before
+    estimate.end()  # in the child, that of a call which had begun before
+    assert estimate.expected() == before
