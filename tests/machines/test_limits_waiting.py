@@ -168,6 +168,22 @@ def test_each_round_decides(seconds, outcome, deadline, expected):
     assert round_of(limit, 1.0, seconds, calls=60, outcome=outcome) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "inside", "floor"),
+    [
+        (0.08, 20.0, 0.1 - 0.02 * 0.3 * 6 / 16),
+        (0.08, 1.0, 0.1 - 0.02 * 0.3 * 6 / 16),
+        (0.12, 19.0, 0.1 + 0.02 * 0.05 * 6 / 16),
+        (0.12, 20.0, 0.1),  # all in use: they may have waited
+    ],
+)
+def test_the_floor_falls_fast_and_rises_slowly_while_there_is_room(seconds, inside, floor):
+    limit = WaitingLimit(initial=20)
+    limit.floor = 0.1
+    round_of(limit, 1.0, seconds, inside=inside)
+    assert limit.floor == pytest.approx(floor)
+
+
 def test_after_anything_waited_it_grows_slowly_until_at_ease_again():
     limit = WaitingLimit()
     round_of(limit, 0.0, 0.1)
@@ -220,16 +236,45 @@ def test_a_descent_that_costs_answers_is_taken_back():
     for turn in range(5):
         round_of(limit, float(turn), 0.1, calls=40, inside=60.0)
     at = 10.0
-    seen = []
+    seen, excused = [], []
     for _ in range(60):
         inside = int(limit.limit)
         round_of(limit, at, 0.5, calls=inside, inside=inside)
         seen.append(limit.limit)
+        excused.append(limit._excused)
         at += 0.5
+    assert excused[: excused.index(8)] == [0] * excused.index(8)
     low = seen.index(min(seen))
     assert seen[low] < 0.65 * seen[0]
     assert max(seen[low:]) >= 0.9 * seen[0]  # back up
     assert limit.floor > 0.3
+
+
+def test_each_descent_in_a_row_that_is_taken_back_excuses_twice_as_many_rounds(monkeypatch):
+    monkeypatch.setattr(Descent, "judge", lambda self, limit, good, seconds, *, full: False)
+    limit = WaitingLimit(initial=20)
+    round_of(limit, 0.0, 0.1)
+    excused = []
+    for turn in range(1, 8):
+        assert round_of(limit, 1e6 * turn, 0.1 * 3**turn, inside=30.0) == 30
+        excused.append(limit._excused)
+    assert excused == [8, 16, 32, 64, 128, 128, 128]
+
+
+@pytest.mark.parametrize(
+    ("usual", "slowest", "expected"),
+    [
+        (0.14, 0.7, 30.0),  # nobody waits: the model's own tail is long
+        (0.16, 0.7, 19.0),
+        (0.16, 0.6, 20.0),
+    ],
+)
+def test_a_tail_beyond_the_deadline_is_overload_only_where_calls_wait(usual, slowest, expected):
+    limit = WaitingLimit(initial=20, deadline=1.0)
+    limit.floor = 0.1
+    for seconds in [usual] * 5 + [slowest]:
+        limit.learn(2.0, Trip(1.0, seconds=seconds, inside=20.0, outcome="ok"))
+    assert limit.limit == expected
 
 
 def test_a_descent_that_pays_is_kept():

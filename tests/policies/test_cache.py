@@ -646,7 +646,15 @@ def test_wrong_arguments_are_refused(wrong):
         Cache(**wrong)
 
 
+def test_the_least_that_there_can_be_is_accepted(world):
+    cache = Cache(1, stale=0, stale_if_error=0, jitter=0, hand_overs=0)
+    model = world.model("cat", "dog")
+    safe = cache(model)
+    assert [world.call(safe, "a"), world.call(safe, "a")] == ["cat", "dog"]  # nothing is so small
+
+
 def test_it_says_what_it_is():
+    assert repr(Cache()) == "Cache(67108864 bytes)"
     assert repr(Cache(1000)) == "Cache(1000 bytes)"
     assert repr(Cache(1000, ttl=2, rng=random.random)) == "Cache(1000 bytes, ttl=2 s)"
 

@@ -6,7 +6,17 @@ import itertools
 import anyio
 import pytest
 
-from resilient_ml import Bulkhead, Keyed, Pipeline, RateLimited, Stream, deadline, events
+from resilient_ml import (
+    Bulkhead,
+    ConstantBackoff,
+    Keyed,
+    Pipeline,
+    RateLimited,
+    Retry,
+    Stream,
+    deadline,
+    events,
+)
 from resilient_ml.policies.rate_limiter import RateLimiter
 
 from ..machines.crowd import crowd
@@ -224,6 +234,16 @@ def test_a_stream_settles_for_the_items_it_has_emitted(stream_world):
     assert limiter.left == {"tokens": 84}
 
 
+def test_each_attempt_of_a_stream_that_goes_on_settles_for_its_own_items(stream_world):
+    limiter = RateLimiter(10, tokens=100, output_tokens=50, item_tokens=2)
+    goes_on = Stream(on_interrupt="continue", continuation=lambda args, kwargs, partial: (args, kwargs))
+    safe = Pipeline(goes_on, Retry(2, backoff=ConstantBackoff(0)), limiter)(
+        stream_world.model(items("a", ConnectionResetError()), items("b", "c", "d"))
+    )
+    assert stream_world.call(safe) == ("a", "b", "c", "d")
+    assert limiter.left == {"requests": 8, "tokens": 92}
+
+
 def test_a_stream_settles_for_what_its_last_item_tells(stream_world):
     limiter = RateLimiter(tokens=100, output_tokens=50)
     safe = Pipeline(limiter, Stream(keep=10))(stream_world.model(items("a", Answer(7))))
@@ -373,6 +393,18 @@ def test_a_count_of_tokens_must_be_a_number(world, what):
 def test_bad_options_are_refused_with_the_remedy(options, kind, message):
     with pytest.raises(kind, match=message):
         RateLimiter(**options)
+
+
+def test_the_least_that_there_can_be_is_accepted(world):
+    least = RateLimiter(1, tokens=1, margin=1, queue=0, output_tokens=0, item_tokens=0)
+    assert world.call(least(world.model("cat"))) == "cat"
+
+
+def test_what_nobody_has_set():
+    limiter = RateLimiter(600)
+    assert repr(limiter) == "RateLimiter(600 requests in 60 s, sliding)"
+    assert limiter._gate.queue == 1000
+    assert bucket(600)._gate.meters[0].largest == 600
 
 
 def chained(*errors):

@@ -123,7 +123,6 @@ class WaitingLimit(LimitAlgorithm):
         self._spread = 0.4
         self._ascent = Ascent()
         self._begin = -math.inf
-        self._last = -math.inf
         self.forget_window()
 
     def forget_window(self) -> None:
