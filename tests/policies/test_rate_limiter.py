@@ -146,7 +146,7 @@ def test_a_late_debt_moves_a_turn_past_the_deadline(async_world):
             try:
                 await async_world.use(safe, 4, {})
             except RateLimited as error:
-                ends.append(error.retry_after)
+                ends.append(error)
 
     async def scenario():
         async with anyio.create_task_group() as group:
@@ -155,7 +155,8 @@ def test_a_late_debt_moves_a_turn_past_the_deadline(async_world):
             group.start_soon(late)
 
     async_world.run(scenario)
-    assert ends == [pytest.approx(20, abs=1)]
+    assert [end.retry_after for end in ends] == [pytest.approx(20, abs=1)]
+    assert "that is longer than it may wait" in str(ends[0])
 
 
 def test_tokens_are_settled_for_what_was_used(world):
@@ -302,6 +303,16 @@ def test_a_429_closes_it_until_the_time_it_names(world):
     assert model.starts == [0, 7]
 
 
+def test_one_that_is_closed_can_be_forgotten_once_it_opens(call_world):
+    limiter = bucket(10, per=10.0)
+    call_world.failure(limiter(call_world.model(TooMany(retry_after=4))))
+    call_world.clock.advance(3)
+    assert limiter.left == {"requests": 10}
+    assert not limiter.forgettable()
+    call_world.clock.advance(1)
+    assert limiter.forgettable()
+
+
 @pytest.mark.parametrize(
     ("headers", "opens"),
     [
@@ -347,6 +358,16 @@ def test_headers_tighten_at_once(world):
     assert not limiter.forgettable()
 
 
+def test_what_others_took_meanwhile_is_not_held_against_it_twice(world):
+    only_calls(world)
+    limiter = RateLimiter(10)
+    told = {"x_ratelimit_remaining_requests": 7}
+    safe = limiter(world.model(Answer(x_ratelimit_remaining_requests=9), slow(1, Answer(**told))))
+    world.call(safe)
+    world.together((safe,), (safe,))
+    assert limiter.left == {"requests": 7}
+
+
 def test_a_limit_per_tenant(world):
     keyed = Keyed(lambda: bucket(1, per=10.0, wait=False), key=lambda tenant: tenant, max_keys=2)
     safe = keyed(world.model("cat"))
@@ -388,6 +409,35 @@ def test_a_count_of_tokens_must_be_a_number(world, what):
         ({"requests": 1, "window": "fixed"}, ValueError, "window must be 'sliding' or 'bucket', got 'fixed'"),
         ({"requests": 1, "wait": 0}, ValueError, "wait must be above 0, got 0; pass False to refuse at once"),
         ({"requests": 1, "margin": 0.5}, ValueError, "margin must be at least 1, got 0.5"),
+        (
+            {"tokens": 1, "output_tokens": -1},
+            ValueError,
+            "output_tokens must be at least 0, got -1; pass None",
+        ),
+        (
+            {"tokens": 1, "item_tokens": -1},
+            ValueError,
+            "item_tokens must be at least 0, got -1; pass None if",
+        ),
+        (
+            {"tokens": 1, "input_tokens": 5},
+            TypeError,
+            "input_tokens must be callable, got 5; pass a function",
+        ),
+        (
+            {"tokens": 1, "usage": 5},
+            TypeError,
+            "usage must be callable, got 5; pass a function of the answer",
+        ),
+        (
+            {"requests": 1, "burst": 0},
+            ValueError,
+            "burst must be above 0 and at most 1, got 0; pass 1 for all",
+        ),
+        ({"requests": 1, "queue": -1}, ValueError, "queue must be at least 0, got -1; pass 0 to refuse at"),
+        ({"requests": 1, "oversize": "x"}, ValueError, "oversize must be 'reject' or 'drain', got 'x'"),
+        ({"requests": 1, "feedback": 1}, TypeError, "feedback must be True or False, got 1; pass False to"),
+        ({"requests": 1, "per": 0}, ValueError, "per must be above 0, got 0; pass the provider's window"),
     ],
 )
 def test_bad_options_are_refused_with_the_remedy(options, kind, message):
@@ -442,7 +492,12 @@ def test_a_refused_call_settles_what_it_used_and_teaches_nothing(call_world):
     limiter = RateLimiter(tokens=1000, per=10.0, output_tokens=50)
     call_world.failure(limiter(call_world.model(TooMany(retry_after=1))))
     assert limiter.left["tokens"] == 1000
-    assert limiter._estimate.expected() is None
+    safe = limiter(call_world.model(Answer(5)))
+    for _ in range(19):
+        call_world.call(safe)
+    assert limiter._estimate.expected() is None  # these were too few
+    call_world.call(safe)
+    assert limiter._estimate.expected() == pytest.approx(5 * 1.5, rel=0.11)
 
 
 def test_a_turn_that_comes_in_the_moment_of_leaving_goes_to_the_next(await_world, monkeypatch):
