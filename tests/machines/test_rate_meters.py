@@ -50,21 +50,24 @@ def test_a_bucket_gives_back_what_was_not_used():
     assert bucket.left(0.0) == pytest.approx(4)
 
 
+@pytest.mark.parametrize("take", [Gcra.take, Gcra.admit])
 @pytest.mark.parametrize("full", [10.0, 30.0])
-def test_a_bucket_that_has_been_full_since_gives_nothing_back(full):
+def test_a_bucket_that_has_been_full_since_gives_nothing_back(full, take):
     bucket = Gcra(60, per=60.0, burst=10)
     mark = bucket.take(0.0, 10)
-    bucket.take(full, 10)
-    bucket.correct(mark, -10, full)
-    assert bucket.left(full) == 0
+    assert take(bucket, full, 10) is not None
+    for one in (bucket.copy(), bucket):
+        one.correct(mark, -10, full)
+        assert one.left(full) == 0
 
 
-def test_what_is_charged_to_a_full_bucket_is_not_paid_by_what_it_had_filled_up_before():
+@pytest.mark.parametrize("full", [10.0, 30.0])
+def test_what_is_charged_to_a_full_bucket_is_not_paid_by_what_it_had_filled_up_before(full):
     bucket = Gcra(60, per=60.0, burst=10)
     unused, exceeded = bucket.take(0.0, 9), bucket.take(0.0, 1)
-    bucket.correct(exceeded, 5, 30.0)
-    bucket.correct(unused, -9, 30.0)
-    assert bucket.left(30.0) == 5
+    bucket.correct(exceeded, 5, full)
+    bucket.correct(unused, -9, full)
+    assert bucket.left(full) == 5
 
 
 def test_a_cost_may_come_early_by_what_rounding_brings():
@@ -125,7 +128,9 @@ def test_a_bucket_is_one_that_drips_and_overflows(steps):
         full_at = now if level == 4 else full_at
         amount = quarters / 4
         if act == "take":
-            taken.append((bucket.take(now, amount), now))
+            mark = bucket.admit(now, amount)
+            assert (mark is None) == (level < amount)
+            taken.append((bucket.take(now, amount) if mark is None else mark, now))
             level -= amount
         elif taken:
             mark, at = taken.pop(0)
@@ -178,7 +183,6 @@ def test_a_clock_that_goes_back_forgets_nothing_early():
     window.take(50.0, 1)
     assert window.ready_at(50.0, 1) == 112.0
     assert window.copy().ready_at(50.0, 1) == 112.0
-    assert window.ready_at(50.0, 2) == 112.0
     window.resize(3)
     assert window.ready_at(50.0, 1) == 50.0
 
@@ -221,10 +225,16 @@ def test_a_window_is_a_list_of_slices(steps):
         now += eighths / 8
         amount = quarters / 4
         if act == "take":
+            mark = window.admit(now, abs(amount))
+            used = sum(held for _, until, held in slices if until > now)
+            assert (mark is None) == (used + abs(amount) > 6)
+            if mark is None:
+                mark = window.take(now, abs(amount))
             if not slices or now >= slices[-1][0]:
                 slices.append([now + 1, now + 1 + 1 + 8, 0])
+                assert window.same_until == now + 1
             slices[-1][2] += abs(amount)
-            marks.append((window.take(now, abs(amount)), slices[-1]))
+            marks.append((mark, slices[-1]))
         elif act == "correct" and marks:
             mark, one = marks.pop(0)
             window.correct(mark, amount, now)
@@ -240,6 +250,41 @@ def test_a_window_is_a_list_of_slices(steps):
                 break
             used, ready = used - held, until
         assert window.ready_at(now, 1) == ready
+
+
+def test_a_correction_of_what_has_left_changes_nothing_of_the_rest():
+    window = SlidingWindow(4, per=10.0, slices=10)
+    mark = window.take(0.0, 4)
+    window.take(8.0, 1)
+    window.correct(mark, 2, 12.0)
+    assert window.left(12.0) == 3
+    window.correct(mark, 2, 12.0)
+    assert window.left(12.0) == 3
+
+
+def test_more_than_the_limit_waits_until_nothing_counts():
+    window = SlidingWindow(4, per=10.0, slices=10)
+    window.take(0.0, 2)
+    unused = window.take(5.0, 1)
+    assert window.ready_at(5.0, 9) == 17.0
+    window.correct(unused, -1, 5.0)
+    assert window.ready_at(5.0, 9) == 12.0
+
+
+def test_a_cost_joins_the_last_slice_of_a_copy():
+    window = SlidingWindow(4, per=10.0, slices=10)
+    window.take(0.0, 1)
+    twin = window.copy()
+    twin.take(0.5, 1)
+    assert twin.ready_at(0.5, 4) == 12.0
+
+
+def test_a_window_that_is_empty_again_has_all_of_it_to_the_last_bit():
+    window = SlidingWindow(1, per=10.0, slices=10)
+    for now, cost in [(0.0, 0.1), (2.0, 0.2), (4.0, 0.3)]:
+        window.take(now, cost)
+    assert window.left(13.0) < 1
+    assert window.left(30.0) == 1
 
 
 def test_many_costs_share_few_slices():
