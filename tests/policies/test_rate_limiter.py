@@ -17,6 +17,7 @@ from resilient_ml import (
     deadline,
     events,
 )
+from resilient_ml.machines.rate_gate import RateGate
 from resilient_ml.policies.rate_limiter import RateLimiter
 
 from ..machines.crowd import crowd
@@ -34,6 +35,10 @@ class TooMany(Exception):
 
     def __init__(self, **headers):
         self.headers = {name.replace("_", "-"): str(value) for name, value in headers.items()}
+
+
+class Broken(TooMany):
+    status_code = 500
 
 
 def bucket(requests=None, **options):
@@ -92,11 +97,70 @@ def test_a_wait_has_a_limit_of_its_own(world):
     assert ends[2].retry_after == 20
 
 
+def test_a_turn_at_the_very_end_of_the_wait_is_in_time(world):
+    model = world.model("cat")
+    safe = bucket(1, per=10.0, wait=10)(model)
+    assert world.together((safe,), (safe,)) == ["cat", "cat"]
+    assert model.starts == [0, 10]
+
+
+def test_not_to_wait_is_not_to_wait_a_moment(world):
+    safe = bucket(1, per=0.25, wait=False)(world.model("cat"))
+    ends = world.together((safe,), (safe,))
+    assert [type(end) for end in ends] == [str, RateLimited]
+    assert ends[1].retry_after == 0.25
+
+
+def test_each_call_counts_from_when_it_began(world):
+    limiter = RateLimiter(100, per=10.0)
+    safe = limiter(world.model("cat"))
+    world.call(safe)
+    world.clock.advance(5)
+    world.call(safe)
+    assert limiter.left == {"requests": 98}
+    world.clock.advance(6)
+    assert limiter.left == {"requests": 99}
+    world.clock.advance(5)
+    assert limiter.left == {"requests": 100}
+
+
+def test_most_calls_at_a_lone_limit_are_handed_a_ticket(plain_world, monkeypatch):
+    limiter = RateLimiter(100, per=10.0)
+    asked = []
+    admit = RateGate.admit
+    monkeypatch.setattr(RateGate, "admit", lambda *args: asked.append(1) or admit(*args))
+    safe = limiter(plain_world.model("cat"))
+    for _ in range(60):
+        plain_world.call(safe)
+    assert len(asked) == 1
+    assert limiter.left == {"requests": 40}
+
+
+@pytest.mark.parametrize(("tokens", "counted"), [(100, [1, 1]), (None, [0, 0])])
+def test_calls_that_use_tokens_are_counted_while_they_are_in_flight(call_world, tokens, counted):
+    limiter = RateLimiter(10, tokens=tokens, output_tokens=5)
+    inside = []
+
+    def look():
+        inside.append(limiter._estimate._in_flight)
+
+    async def alook():
+        look()
+
+    safe = limiter(alook if call_world.is_async else look)
+    for _ in counted:
+        call_world.call(safe)
+    assert inside == counted
+    assert limiter._estimate._in_flight == 0
+
+
 def test_a_full_queue_refuses(world):
     safe = bucket(1, per=10.0, queue=1)(world.model("cat"))
     ends = world.together((safe,), (safe,), (safe,))
     assert [type(end) for end in ends] == [str, str, RateLimited]
     assert "1 calls wait already" in str(ends[2])
+    safe = bucket(1, per=10.0, wait=10, queue=0)(world.model("cat"))  # it would have been in time
+    assert "0 calls wait already" in str(world.together((safe,), (safe,))[1])
 
 
 def test_who_is_cancelled_while_waiting_leaves_no_trace(async_world):
@@ -195,10 +259,39 @@ def test_what_never_reached_the_model_is_given_back(world):
     assert limiter.left == {"requests": 9, "tokens": 50}
 
 
-def test_a_failure_after_it_was_sent_keeps_the_estimate(world):
-    limiter = RateLimiter(10, tokens=100, output_tokens=50)
+@pytest.mark.parametrize("item_tokens", [None, 2])
+def test_a_failure_after_it_was_sent_keeps_the_estimate(world, item_tokens):
+    limiter = RateLimiter(10, tokens=100, output_tokens=50, item_tokens=item_tokens)
     world.failure(limiter(world.model(ConnectionResetError())))
     assert limiter.left == {"requests": 9, "tokens": 50}
+
+
+def test_a_failure_that_is_no_refusal_closes_nothing(world):
+    model = world.model(ConnectionResetError(), "cat")
+    safe = RateLimiter(10)(model)
+    world.failure(safe)
+    world.call(safe)
+    assert model.starts == [0, 0]
+
+
+@pytest.mark.parametrize(("tokens", "left"), [(None, {"requests": 9}), (100, {"requests": 9, "tokens": 100})])
+def test_a_call_that_the_provider_refused_was_a_request_all_the_same(world, tokens, left):
+    limiter = RateLimiter(10, tokens=tokens, output_tokens=5)
+    world.failure(limiter(world.model(TooMany())))
+    assert limiter.left == left
+
+
+@pytest.mark.parametrize(("feedback", "left"), [(True, 49), (False, 99)])
+def test_the_headers_of_a_failure_are_heard_as_well(world, feedback, left):
+    limiter = RateLimiter(100, feedback=feedback)
+    world.failure(limiter(world.model(Broken(anthropic_ratelimit_requests_limit=50))))
+    assert limiter.left == {"requests": left}
+
+
+def test_the_headers_of_an_answer_are_heard_where_no_tokens_are_counted(call_world):
+    limiter = RateLimiter(100)
+    call_world.call(limiter(call_world.model(Answer(anthropic_ratelimit_requests_limit=50))))
+    assert limiter.left == {"requests": 49}
 
 
 @pytest.mark.parametrize(
@@ -245,8 +338,9 @@ def test_each_attempt_of_a_stream_that_goes_on_settles_for_its_own_items(stream_
     assert limiter.left == {"requests": 8, "tokens": 92}
 
 
-def test_a_stream_settles_for_what_its_last_item_tells(stream_world):
-    limiter = RateLimiter(tokens=100, output_tokens=50)
+@pytest.mark.parametrize("item_tokens", [None, 20])
+def test_a_stream_settles_for_what_its_last_item_tells(stream_world, item_tokens):
+    limiter = RateLimiter(tokens=100, output_tokens=50, item_tokens=item_tokens)
     safe = Pipeline(limiter, Stream(keep=10))(stream_world.model(items("a", Answer(7))))
     stream_world.call(safe)
     assert limiter.left == {"tokens": 93}
@@ -262,17 +356,23 @@ def test_what_is_used_is_learned(world):
     assert 100 <= limiter._costs(call)[0][0] <= 110
     call.kwargs = {"max_tokens": 30}
     assert limiter._costs(call)[0][0] == 30
+    call.kwargs = {"max_tokens": 3000}
+    assert 100 <= limiter._costs(call)[0][0] <= 110
 
 
-@pytest.mark.parametrize(("kwargs", "expected"), [({}, 500), ({"max_tokens": 30}, 30)])
+@pytest.mark.parametrize(
+    ("kwargs", "expected"), [({}, 500), ({"max_tokens": 30}, 30), ({"max_tokens": 3000}, 3000)]
+)
 def test_before_anything_is_learned_the_most_or_a_part_of_the_limit_is_reserved(kwargs, expected):
     call = type("Call", (), {"args": (), "kwargs": kwargs})()
     assert RateLimiter(tokens=10_000)._costs(call)[0] == (expected,)
 
 
 def test_an_oversize_call_is_refused_with_the_remedy(world):
-    safe = RateLimiter(tokens=100, output_tokens=101, name="llm")(world.model("cat"))
+    seen = []
+    safe = RateLimiter(tokens=100, output_tokens=101, name="llm", on_event=seen.append)(world.model("cat"))
     refusal = world.failure(safe)
+    assert [type(event) for event in seen] == [events.CallRejected]
     assert refusal.retry_after is None
     assert str(refusal) == (
         "rate limiter 'llm' cannot ever let through a call of 101 tokens, as 100 is the most at once; "
@@ -524,7 +624,7 @@ def test_a_turn_that_comes_in_the_moment_of_leaving_goes_to_the_next(await_world
 
 def test_an_answer_with_headers_that_nobody_listens_to_is_an_answer(call_world):
     limiter = RateLimiter(10, per=10.0, feedback=False)
-    answer = Answer(x_ratelimit_remaining_requests=0)
+    answer = Answer(x_ratelimit_remaining_requests=0, x_ratelimit_limit_requests=5)
     assert call_world.call(limiter(call_world.model(answer))) is answer
     assert limiter.left["requests"] == 9
 
