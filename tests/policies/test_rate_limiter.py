@@ -360,6 +360,20 @@ def test_what_is_used_is_learned(world):
     assert 100 <= limiter._costs(call)[0][0] <= 110
 
 
+@pytest.mark.parametrize(("used", "least", "most"), [(110, 110, 121), (5, 10, 10.01)])
+def test_of_what_is_used_the_output_is_learned_and_the_input_known(world, used, least, most):
+    only_calls(world)
+    limiter = RateLimiter(tokens=10_000, input_tokens=lambda: 10, margin=1)
+    safe = limiter(world.model(Answer(used)))
+    for _ in range(20):
+        world.call(safe)
+    call = type("Call", (), {"args": (), "kwargs": {}})()
+    assert least <= limiter._costs(call)[0][0] <= most
+    for _ in range(100):
+        limiter._estimate.begin()
+    assert limiter._costs(call)[0][0] >= 10
+
+
 @pytest.mark.parametrize(
     ("kwargs", "expected"), [({}, 500), ({"max_tokens": 30}, 30), ({"max_tokens": 3000}, 3000)]
 )
