@@ -482,6 +482,34 @@ def test_what_others_took_meanwhile_is_not_held_against_it_twice(world):
     assert limiter.left == {"requests": 7}
 
 
+def test_what_has_come_back_while_a_call_ran_is_not_taken_by_what_it_tells(call_world):
+    limiter = bucket(2, per=10.0)
+    told = Answer(x_ratelimit_remaining_requests=1), slow(5, Answer(x_ratelimit_remaining_requests=0))
+    safe = limiter(call_world.model(*told))
+    call_world.call(safe)
+    call_world.call(safe)
+    assert limiter.left == {"requests": pytest.approx(1)}
+
+
+def test_a_provider_may_tell_its_limit_alone(call_world):
+    limiter = RateLimiter(100)
+    safe = limiter(call_world.model(Answer(anthropic_ratelimit_requests_limit=50)))
+    for _ in range(3):
+        call_world.call(safe)
+    assert limiter.left == {"requests": 47}
+
+
+@pytest.mark.parametrize("burst", [1.0, 0.5])
+@pytest.mark.parametrize("window", ["sliding", "bucket"])
+def test_one_that_has_all_to_give_can_be_forgotten(call_world, window, burst):
+    limiter = RateLimiter(10, per=10.0, window=window, burst=burst)
+    assert limiter.forgettable()
+    call_world.call(limiter(call_world.model("cat")))
+    assert not limiter.forgettable()
+    call_world.clock.advance(11)
+    assert limiter.forgettable()
+
+
 def test_a_limit_per_tenant(world):
     keyed = Keyed(lambda: bucket(1, per=10.0, wait=False), key=lambda tenant: tenant, max_keys=2)
     safe = keyed(world.model("cat"))
