@@ -71,8 +71,8 @@ def test_a_follower_that_comes_when_all_is_over_has_nothing_to_wait_for():
     late = Seat("b")
     assert not flights.join(b"k", late)
     flights.land(one, "answer")
-    assert not flights.follow(late, bool)
-    assert not flights.listen(late, 0, bool)
+    assert flights.follow(late, bool) is False
+    assert flights.listen(late, 0, bool) is False
     flights.stay(late)
     assert not late.flight.followers
     flights.stay(Seat("c"))
@@ -121,7 +121,7 @@ def test_nobody_follows_itself_or_joins_only_to_lead():
     flights = Flights(1)
     seated(flights, "a")
     again = Seat("a")
-    assert not flights.join(b"k", again) and again.flight is None
+    assert flights.join(b"k", again) is False and again.flight is None
     from_inside = Seat(threading.get_ident())  # on the leader's thread, whatever the leader itself is
     assert not flights.join(b"k", from_inside) and from_inside.flight is None
     refresher = Seat("b")
@@ -157,10 +157,13 @@ def test_chunks_wake_who_waits_for_them_and_the_oldest_go():
     assert woken == [1, 2]
     assert (two.flight.dropped, two.flight.chunks, two.flight.weight) == (1, [("y", 6)], 6)
     assert len(flights) == 0
+    assert flights.listen(one, 9, bool) is False  # it leads, and hears itself
     flights.lose(one, "why")
+    assert flights.listen(two, 9, bool) is False
     flights.record(one, "z", 1, 10)
     assert (two.flight.lost, two.flight.chunks) == ("why", [])
     nobody = Seat("c")
+    assert flights.listen(nobody, 0, bool) is False
     flights.record(nobody, "z", 1, 10)
     flights.lose(nobody, "why")
 

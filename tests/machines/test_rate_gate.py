@@ -198,12 +198,12 @@ def test_a_limit_goes_back_up_by_a_tenth_in_each_tenth_of_a_window():
     assert seen == [50, 50, 50, 50, 60, 60, 65, 65, 75]
 
 
-@pytest.mark.parametrize(("spare", "left"), [(-5.0, 10), (0.0, 10), (0.5, 9.5), (3.0, 7)])
+@pytest.mark.parametrize(("spare", "left"), [(-5.0, 7), (0.0, 7), (0.5, 6.5), (3.0, 4)])
 def test_what_a_provider_has_beyond_what_was_thought_is_not_given_out(spare, left):
     one = gate(10)
     one.admit(0.0, (5,))
-    one.hear(0, 5.0, None, spare)
-    assert one.left(5.0) == (left,)
+    one.hear(0, 2.0, None, spare)
+    assert one.left(2.0) == (left,)
 
 
 def test_who_has_not_come_yet_is_before_who_comes_late():
@@ -307,6 +307,22 @@ def test_calls_of_one_are_taken_beforehand_as_long_as_they_are_alike_and_given_b
     assert next(one.tickets, None) is None
     one.settle(mark, (-1.0,), 0.5)
     assert one.left(0.5) == (99,)
+
+
+def test_who_asks_for_a_turn_finds_what_nobody_has_drawn():
+    one = RateGate([SlidingWindow(100, per=10.0, slices=10)], 10)
+    one.admit(0.0, (1.0,))
+    assert one.turn_of(0.5, (99.0,)) == 0.5
+    one.admit(0.5, (1.0,))
+    assert one.join(0.5, (98.0,), 0.5)[1] == 0.5
+
+
+def test_a_gate_that_closes_takes_its_tickets_back():
+    one = RateGate([SlidingWindow(100, per=10.0, slices=10)], 10)
+    one.admit(0.0, (1.0,))
+    one.close(0.0, 5.0)
+    assert next(one.tickets, None) is None
+    assert one.left(0.0) == (99,)
 
 
 def test_no_more_is_taken_beforehand_than_there_is():
