@@ -203,6 +203,9 @@ class AdmissionMachine:
 
     def hand_over(self, now: float) -> None:
         """Let in whose turn it is, for as long as the gate lets them; put out whom it is no use to serve."""
+        self._wake(self._let_in(now), now)
+
+    def _let_in(self, now: float) -> list[Ticket]:
         woken: list[Ticket] = []
         with self._lock:
             while True:
@@ -220,7 +223,7 @@ class AdmissionMachine:
                 self._room.serve(ticket)
                 ticket.granted = permit
                 woken.append(ticket)
-        self._wake(woken, now)
+        return woken
 
     def _too_late(self, ticket: Ticket, now: float) -> str | None:
         """Why it is no use to serve *ticket* now, if so."""
@@ -248,7 +251,7 @@ class AdmissionMachine:
 
     def _wake(self, woken: list[Ticket], now: float) -> None:
         """Wake those who were granted or refused; a grant that nobody can be woken for goes to the next."""
-        for ticket in woken:
+        for ticket in woken:  # which grows: however many nobody can wake, they need no stack
             if ticket.wake():
                 continue
             # Its event loop is gone and will never ask: unless it has left with the permit after all.
@@ -256,7 +259,7 @@ class AdmissionMachine:
             if lost is not None:
                 with self._lock:
                     self._gate.take_back(lost, now)
-                self.hand_over(now)
+                woken.extend(self._let_in(now))
 
     def after_fork(self) -> None:
         """Whoever was inside or waiting is not in this process."""

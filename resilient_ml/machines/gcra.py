@@ -97,7 +97,9 @@ class Gcra:
         *mark* keeps nothing of it.
         """
         if change > 0:
-            self._arrival = max(self._arrival, now) + change * self._interval
+            if self._arrival <= now:
+                self._idle = self._arrival = now
+            self._arrival += change * self._interval
         elif mark >= self._idle:
             self._arrival += change * self._interval
 

@@ -92,6 +92,10 @@ class Waiter:
         self.wake: Callable[[], bool] | None = None
 
 
+Told = list[tuple[Waiter, Callable[[], bool]]]
+"""Whom to wake once the lock is released, and how."""
+
+
 class RateGate:
     """The meters and their queue.
 
@@ -222,24 +226,13 @@ class RateGate:
 
     def leave(self, waiter: Waiter, now: float) -> Marks | None:
         """Leave the queue; what had been taken in the meantime, to be used or given back."""
-        with self._lock:
-            waiter.wake = None
-            marks, waiter.marks = waiter.marks, None
-            if marks is not None or not self._removed(waiter):
-                return marks
-            told = self._let_in(now)
+        marks, told = self._leave(waiter, now)
         self._tell(told, now)
-        return None
+        return marks
 
     def settle(self, marks: Marks, changes: Costs, now: float) -> None:
         """What was taken cost *changes* more than was taken for it, or less where they are negative."""
-        with self._lock:
-            self._recall(now)
-            for meter, mark, change in zip(self.meters, marks, changes, strict=True):
-                if change:
-                    meter.correct(mark, change, now)
-            told = self._let_in(now)
-        self._tell(told, now)
+        self._tell(self._settle(marks, changes, now), now)
 
     def close(self, now: float, until: float) -> None:
         """Let nobody in until the instant *until*."""
@@ -303,9 +296,9 @@ class RateGate:
     def _take(meters: tuple[Meter, ...], now: float, costs: Costs) -> Marks:
         return tuple([meter.take(now, cost) for meter, cost in zip(meters, costs, strict=True)])
 
-    def _let_in(self, now: float) -> list[tuple[Waiter, Callable[[], bool]]]:
+    def _let_in(self, now: float) -> Told:
         """Take for those whose turn it is; whom to wake: them, and the next where its turn came nearer."""
-        told = []
+        told: Told = []
         while waiters := tuple(self.waiters):
             first = waiters[0]
             turn = self._ready(self.meters, now, first.costs)
@@ -330,14 +323,31 @@ class RateGate:
             return False
         return True
 
-    def _tell(self, told: list[tuple[Waiter, Callable[[], bool]]], now: float) -> None:
-        for waiter, wake in told:
+    def _leave(self, waiter: Waiter, now: float) -> tuple[Marks | None, Told]:
+        with self._lock:
+            waiter.wake = None
+            marks, waiter.marks = waiter.marks, None
+            if marks is not None or not self._removed(waiter):
+                return marks, []
+            return None, self._let_in(now)
+
+    def _settle(self, marks: Marks, changes: Costs, now: float) -> Told:
+        with self._lock:
+            self._recall(now)
+            for meter, mark, change in zip(self.meters, marks, changes, strict=True):
+                if change:
+                    meter.correct(mark, change, now)
+            return self._let_in(now)
+
+    def _tell(self, told: Told, now: float) -> None:
+        for waiter, wake in told:  # which grows: however many nobody can wake, they need no stack
             if wake():
                 continue
             # Its event loop is gone and will never ask: unless it has left with what was taken after all.
-            marks = self.leave(waiter, now)
+            marks, next_ = self._leave(waiter, now)
             if marks is not None:
-                self.settle(marks, tuple([-cost for cost in waiter.costs]), now)
+                next_ = self._settle(marks, tuple([-cost for cost in waiter.costs]), now)
+            told.extend(next_)
 
     def after_fork(self) -> None:
         """Whoever waited is not in this process."""

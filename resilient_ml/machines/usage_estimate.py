@@ -64,7 +64,7 @@ class UsageEstimate:
     def end(self) -> None:
         """A call is no longer in flight."""
         with self._lock:
-            self._in_flight -= 1
+            self._in_flight = max(0, self._in_flight - 1)  # one that began before a fork is not counted here
 
     def learn(self, used: float) -> None:
         """A call has used so much."""

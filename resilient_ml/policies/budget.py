@@ -152,9 +152,11 @@ class Budget(Policy):
                 actual = 0.0
             raise
         finally:
-            if actual is None and self._stream_cost is not None and call.emitted > emitted:
-                actual = amount(self._stream_cost(call.emitted - emitted, *call.args, **call.kwargs))
-            self._ledger.settle(call.now(), worst, actual)
+            try:
+                if actual is None and self._stream_cost is not None and call.emitted > emitted:
+                    actual = amount(self._stream_cost(call.emitted - emitted, *call.args, **call.kwargs))
+            finally:
+                self._ledger.settle(call.now(), worst, actual)
         return result
 
     def _told(self, result: object, worst: float, call: Call) -> float | None:
@@ -193,7 +195,7 @@ class Budget(Policy):
 
     def forgettable(self) -> bool:
         """One of which nothing is spent or set aside is as good as new."""
-        return self.left == self.limit
+        return self.left >= self.limit  # the ledger may have rounded the limit up
 
     def describe(self) -> str:
         """Its numbers in one line."""

@@ -192,7 +192,7 @@ class RateLimiter(Policy):
         """How much of each limit can be taken now; negative where calls used more than they had reserved."""
         return dict(zip(self._units, self._gate.left(self.clock()), strict=True))
 
-    async def around(self, proceed: Proceed[T], call: Call) -> T:
+    async def around(self, proceed: Proceed[T], call: Call) -> T:  # noqa: C901 - a body is one function
         """Take a request and the tokens, run, and settle for what was used."""
         gate = self._gate
         if self._counts_tokens:
@@ -234,6 +234,9 @@ class RateLimiter(Policy):
             if self._counts_tokens:
                 self._used(_Reserved(costs, marks, tokens_in, left), None, call, emitted)
             raise
+        finally:
+            if self._counts_tokens:
+                self._estimate.end()
         if self._counts_tokens or type(result) not in _SILENT:
             self._ended(result, _Reserved(costs, marks, tokens_in, left), call, emitted)
         return result
@@ -331,15 +334,12 @@ class RateLimiter(Policy):
             if self._feedback:
                 self._hear(error, reserved, call)
             return
-        if self._counts_tokens:
-            self._estimate.end()
         self._gate.settle(reserved.marks, tuple([-cost for cost in reserved.costs]), call.now())
 
     def _used(
         self, reserved: _Reserved, used: float | None, call: Call, emitted: int, *, learns: bool = True
     ) -> None:
         """Settle for *used* tokens; for what a stream has emitted, or what was reserved, where None."""
-        self._estimate.end()
         if used is None and self._item is not None and call.emitted > emitted:
             used = reserved.tokens_in + (call.emitted - emitted) * self._item
         if used is None:

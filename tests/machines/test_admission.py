@@ -149,6 +149,18 @@ def test_whose_loop_is_gone_passes_its_seat_on():
     assert door.gate.count == 1
 
 
+def test_any_number_whose_loop_is_gone_pass_their_seat_on():
+    door = Door(limit=1, size=1000)
+    seat = door.machine.enter(0.0, 1.0)
+    for _ in range(600):
+        door.machine.join(door.ticket(wakes=False), 0.0)
+    last = door.ticket()
+    door.machine.join(last, 0.0)
+    door.machine.give(seat, 0.0, 0.0, 1.0)
+    assert last.granted is not None
+    assert (door.gate.count, door.machine.waiting) == (1, 0)
+
+
 def test_a_waiter_that_left_with_its_seat_after_all_keeps_it():
     door = Door(limit=1)
     seat = door.machine.enter(0.0, 1.0)
@@ -171,6 +183,8 @@ def test_after_a_fork_nobody_is_inside_or_waits():
     assert door.machine.enter(0.0, 1.0) is not None
     door.machine.give(seat, 0.0, 0.0, 1.0)  # from before: it changes nothing here
     assert door.gate.count == 1
+    assert [door.machine.join(door.ticket(), 0.0) for _ in range(10)] == [None] * 10
+    assert door.machine.join(door.ticket(), 0.0) == Refusal("is full and 10 calls wait")
 
 
 # ---- refusals
@@ -244,7 +258,31 @@ def test_what_takes_long_for_its_cost_is_predicted_by_cost():
     door = Door(limit=10).learned(seconds=2.0, cost=5.0)
     door.machine.enter(0.0, 10.0)
     assert door.machine.join(door.ticket(cost=10.0, until=1.9, deadline=99), 0.0) is not None
-    assert door.machine.join(door.ticket(cost=10.0, until=2.1, deadline=99), 0.0) is None
+    assert door.machine.join(door.ticket(cost=10.0, until=2.0, deadline=99), 0.0) is None
+
+
+def test_what_a_call_takes_is_a_mean_that_follows_the_last():
+    def drained(*learned):
+        door = Door(limit=1, size=1)
+        for seconds in learned:
+            door.machine.learn(seconds, 1.0)
+        door.machine.enter(0.0, 1.0)
+        door.machine.join(door.ticket(), 0.0)
+        return door.machine.join(door.ticket(), 0.0).retry_after
+
+    assert drained(*range(1, 9)) == pytest.approx(4.5)
+    assert drained(*[1.0] * 1000, *[3.0] * 64) == pytest.approx(3 - 2 * (1 - 1 / 32) ** 64)
+
+
+def test_who_goes_in_without_waiting_is_served_all_the_same():
+    door = Door(limit=1, tenant=lambda user: user)
+    seat = door.machine.enter(0.0, 1.0, "ann")
+    assert door.machine.enter(0.0, 1.0, "bob") is None  # not served, and so not charged
+    ann, bob = door.ticket(tenant="ann"), door.ticket(tenant="bob")
+    door.machine.join(ann, 0.0)
+    door.machine.join(bob, 0.0)
+    door.machine.give(seat, 0.0, 0.0, 1.0)
+    assert door.woken == [bob]
 
 
 def test_whose_time_has_run_out_is_put_out_and_never_let_in():

@@ -25,6 +25,14 @@ def test_the_worst_case_is_set_aside_and_the_actual_cost_charged():
     assert (ledger.left(0.0), ledger.unknown) == (0, 1)
 
 
+def test_a_call_that_ends_leaves_what_others_have_set_aside():
+    ledger = Ledger(1.0)
+    ledger.reserve(0.0, 0.3)
+    ledger.reserve(0.0, 0.4)
+    ledger.settle(0.0, 0.3, 0.1)
+    assert (ledger.spent(0.0), ledger.reserved(), ledger.left(0.0)) == (0.1, 0.4, 0.5)
+
+
 def test_ten_tenths_are_one():
     ledger = Ledger(1.0)
     for _ in range(10):
@@ -39,6 +47,7 @@ def test_what_was_spent_leaves_with_its_window():
     ledger.settle(0.0, 0.6, 0.6)
     ledger.reserve(50.0, 0.4)
     assert ledger.reserve(50.0, 0.5).wait == 52.0
+    assert ledger.reserve(50.0, 0.6).wait == 52.0
     assert ledger.reserve(50.0, 0.7).wait is None
     ledger.settle(50.0, 0.4, 0.0)
     assert ledger.spent(101.0) == 0.6

@@ -1,5 +1,7 @@
 """Flights: one leader a key, handed over to a follower that is there, and nobody waits for ever."""
 
+import threading
+
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -26,6 +28,7 @@ def test_followers_are_woken_with_the_answer():
     assert woken == ["b", "c"]
     assert two.flight is three.flight and two.flight.answer == "answer"
     assert len(flights) == 0
+    assert one.flight is None and not one.leads
 
 
 def test_a_failure_is_handed_over_so_often_and_then_shared():
@@ -40,12 +43,26 @@ def test_a_failure_is_handed_over_so_often_and_then_shared():
     assert flight.over and flight.error is error
 
 
+@pytest.mark.parametrize("hand_overs", [0, 1, 2, 5])
+def test_a_model_that_is_dead_is_called_once_and_once_for_each_handing_over(hand_overs):
+    flights = Flights(hand_overs)
+    seats, _ = seated(flights, *"abcdefghi")
+    calls = 0
+    while leading := [seat for seat in seats if seat.leads]:
+        (leader,) = leading
+        calls += 1
+        flights.fail(leader, ConnectionError(), shared=False)
+    assert calls == 1 + hand_overs
+
+
 def test_only_the_leader_lands_or_fails():
     flights = Flights(1)
-    (_, two), woken = seated(flights, *"ab")
+    (one, two), woken = seated(flights, *"ab")
     flights.land(two, "answer")
     flights.fail(two, ValueError(), shared=True)
+    flights.fail(two, ValueError(), shared=False)
     assert not woken and not two.flight.over
+    assert one.leads and not two.leads and two.flight.handed == 0
 
 
 def test_a_follower_that_comes_when_all_is_over_has_nothing_to_wait_for():
@@ -54,10 +71,11 @@ def test_a_follower_that_comes_when_all_is_over_has_nothing_to_wait_for():
     late = Seat("b")
     assert not flights.join(b"k", late)
     flights.land(one, "answer")
-    assert not flights.follow(late, bool)
-    assert not flights.listen(late, 0, bool)
+    assert flights.follow(late, bool) is False
+    assert flights.listen(late, 0, bool) is False
     flights.stay(late)
     assert not late.flight.followers
+    flights.stay(Seat("c"))
     assert not flights.follow(Seat("c"), bool)
 
 
@@ -96,14 +114,16 @@ def test_who_was_interrupted_and_leaves_wakes_the_rest():
     (one, two), woken = seated(flights, *"ab")
     one.flight.over = True
     flights.leave(one)
-    assert woken == ["b"] and two.flight.over
+    assert woken == ["b"] and two.flight.over and not two.leads
 
 
 def test_nobody_follows_itself_or_joins_only_to_lead():
     flights = Flights(1)
     seated(flights, "a")
     again = Seat("a")
-    assert not flights.join(b"k", again) and again.flight is None
+    assert flights.join(b"k", again) is False and again.flight is None
+    from_inside = Seat(threading.get_ident())  # on the leader's thread, whatever the leader itself is
+    assert not flights.join(b"k", from_inside) and from_inside.flight is None
     refresher = Seat("b")
     assert not flights.join(b"k", refresher, only_to_lead=True) and refresher.flight is None
 
@@ -130,16 +150,20 @@ def test_chunks_wake_who_waits_for_them_and_the_oldest_go():
     assert flights.listen(two, 0, lambda: woken.append(1) or True)
     flights.record(one, "x", 6, 10)
     assert woken == [1]
+    assert len(flights) == 1  # who comes now still has it all
     assert not flights.listen(two, 0, bool)
     assert flights.listen(two, 1, lambda: woken.append(2) or True)
     flights.record(one, "y", 6, 10)
     assert woken == [1, 2]
     assert (two.flight.dropped, two.flight.chunks, two.flight.weight) == (1, [("y", 6)], 6)
     assert len(flights) == 0
+    assert flights.listen(one, 9, bool) is False  # it leads, and hears itself
     flights.lose(one, "why")
+    assert flights.listen(two, 9, bool) is False
     flights.record(one, "z", 1, 10)
     assert (two.flight.lost, two.flight.chunks) == ("why", [])
     nobody = Seat("c")
+    assert flights.listen(nobody, 0, bool) is False
     flights.record(nobody, "z", 1, 10)
     flights.lose(nobody, "why")
 

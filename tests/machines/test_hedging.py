@@ -167,6 +167,15 @@ def test_calls_that_were_late_do_not_speak_for_the_others():
     assert answers.index("more calls than usual take so long") == 17
 
 
+def test_however_small_the_budget_as_many_may_be_late_as_the_quantile_has():
+    machine = hedging(delay=0.5, quantile=0.9, ratio=0.001, burst=1000.0)
+    answers = []
+    for _ in range(18):
+        answers.append(machine.late(0.0))
+        machine.ended(0.0, 0.1, late=True)
+    assert answers == [None] * 17 + ["more calls than usual take so long"]
+
+
 def test_the_delay_is_looked_up_once_in_sixteen_calls():
     machine = hedging(minimum=16)
     calls(machine, 16, 0.1)

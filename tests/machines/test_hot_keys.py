@@ -35,6 +35,24 @@ def test_heat_goes_by_share():
     assert hot.enter("b").heat is None
 
 
+@pytest.mark.parametrize(
+    ("asked", "heat"),
+    [("abcd" * 4, None), ("abcd" * 4 + "ba", "warm"), ("aabc" * 4, "warm"), ("aabc" * 4 + "a", "hot")],
+)
+def test_exactly_the_share_is_not_hot_and_exactly_half_of_it_not_warm(asked, heat):
+    hot = machine(share=0.5, window=100)
+    *before, last = asked[::-1]  # an "a" comes last
+    visit(hot, *before)
+    assert hot.enter(last).heat == heat
+
+
+def test_who_has_exactly_the_share_takes_no_part_of_the_places():
+    hot = machine(share=0.25, hot=4, window=80)
+    visit(hot, *"aabbcdef" * 2, *"aabbcde")
+    seat = hot.enter("a")  # 7 of 24; 6 are b's
+    assert (seat.heat, seat.limit) == ("hot", 4)
+
+
 def test_a_hot_key_has_so_many_places_and_gets_them_back():
     hot = machine(hot=2)
     visit(hot, *"aaaa")
@@ -93,6 +111,13 @@ def test_who_was_inside_across_a_fork_takes_nothing_from_the_child():
     assert hot.in_flight == 1
     during.leave()
     assert hot.in_flight == 0
+
+
+def test_a_child_that_was_forked_in_the_middle_of_the_books_keeps_them():
+    hot = machine(hot=1)
+    hot._busy = True
+    hot.after_fork()
+    assert hot.enter("a").inside
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=200))

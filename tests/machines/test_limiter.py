@@ -174,7 +174,8 @@ def test_what_was_learned_is_restored_in_another_process_s_limiter():
 
 @pytest.mark.parametrize(
     "saved",
-    [None, {}, {"version": 2}, {"version": 1, "algorithm": "AIMDLimit", "learned": {"limit": 3}},
+    [None, {}, {"version": 2, "algorithm": "WaitingLimit", "learned": {"limit": 3}},
+     {"version": 1, "algorithm": "AIMDLimit", "learned": {"limit": 3}},
      {"version": 1, "algorithm": "WaitingLimit", "learned": None}],
 )  # fmt: skip
 def test_a_snapshot_that_is_none_is_refused(saved):

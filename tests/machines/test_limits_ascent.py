@@ -269,3 +269,38 @@ def test_a_trial_that_goes_too_far_is_overload():
     learn(limit, at, [0.4] * LONGEST, inside=25.0)
     assert not limit._ascent.trying
     assert limit.limit < 25
+
+
+def test_out_of_memory_ends_a_trial():
+    limit = at_rest()
+    assert resting(limit)
+    assert limit.limit == 25
+    limit.learn(30.0, Trip(at=30.0, inside=25.0, seconds=0.2, outcome="oom"))
+    after = []
+    for at in range(31, 36):
+        learn(limit, float(at), [0.2] * LONGEST, inside=12.0)
+        after.append(limit.limit)
+    assert after == [12.5] * 4 + [15.625]  # and not back up to 20, from where the trial began
+    assert limit.floor == pytest.approx(0.1)
+
+
+def test_a_limit_restored_in_the_middle_of_a_trial_begins_with_none():
+    limit = at_rest()
+    saved = limit.snapshot()
+    assert resting(limit)
+    limit.restore(saved)
+    for at in range(31, 34):
+        learn(limit, float(at), [0.2] * LONGEST)
+    assert limit.limit == 20
+    assert limit.floor == pytest.approx(0.1)
+    learn(limit, 34.0, [0.2] * LONGEST)
+    assert limit.limit == 25  # counted anew
+
+
+def test_a_limit_restored_in_the_middle_of_a_descent_begins_with_none():
+    limit = at_rest()
+    saved = limit.snapshot()
+    learn(limit, 1.0, [0.4] * LONGEST)
+    assert limit._descent is not None
+    limit.restore(saved)
+    assert limit._descent is None

@@ -152,7 +152,7 @@ def round_of(limit, at, seconds, *, calls=6, inside=20.0, outcome="ok", took=Non
         (0.14, "ok", None, 30.0),  # below 1.5 floors nobody waits
         (0.16, "ok", None, 22.0),  # some wait: by a tenth
         (0.20, "ok", None, 20.0),  # near enough: stays
-        (0.26, "ok", None, 19.3),  # 2.5 floors are crowded
+        (0.26, "ok", None, 20 / 1.04),  # 2.5 floors are crowded
         (0.40, "ok", None, 19.0),  # never by more than a twentieth a round
         (0.16, "drop", None, 12.0),  # most are dropped
         (0.14, "drop", None, 30.0),  # nobody waits: they would be dropped whatever the limit
@@ -165,9 +165,23 @@ def test_each_round_decides(seconds, outcome, deadline, expected):
     limit = WaitingLimit()
     limit.floor, limit.limit = 0.1, 20.0
     limit.deadline = deadline
-    assert round_of(limit, 1.0, seconds, calls=60, outcome=outcome) == pytest.approx(expected, rel=0.3)
-    grew = limit.limit > 20
-    assert grew == (expected > 20) and (limit.limit < 20) == (expected < 20)
+    assert round_of(limit, 1.0, seconds, calls=60, outcome=outcome) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "inside", "floor"),
+    [
+        (0.08, 20.0, 0.1 - 0.02 * 0.3 * 6 / 16),
+        (0.08, 1.0, 0.1 - 0.02 * 0.3 * 6 / 16),
+        (0.12, 19.0, 0.1 + 0.02 * 0.05 * 6 / 16),
+        (0.12, 20.0, 0.1),  # all in use: they may have waited
+    ],
+)
+def test_the_floor_falls_fast_and_rises_slowly_while_there_is_room(seconds, inside, floor):
+    limit = WaitingLimit(initial=20)
+    limit.floor = 0.1
+    round_of(limit, 1.0, seconds, inside=inside)
+    assert limit.floor == pytest.approx(floor)
 
 
 def test_after_anything_waited_it_grows_slowly_until_at_ease_again():
@@ -222,16 +236,45 @@ def test_a_descent_that_costs_answers_is_taken_back():
     for turn in range(5):
         round_of(limit, float(turn), 0.1, calls=40, inside=60.0)
     at = 10.0
-    seen = []
+    seen, excused = [], []
     for _ in range(60):
         inside = int(limit.limit)
         round_of(limit, at, 0.5, calls=inside, inside=inside)
         seen.append(limit.limit)
+        excused.append(limit._excused)
         at += 0.5
+    assert excused[: excused.index(8)] == [0] * excused.index(8)
     low = seen.index(min(seen))
     assert seen[low] < 0.65 * seen[0]
     assert max(seen[low:]) >= 0.9 * seen[0]  # back up
     assert limit.floor > 0.3
+
+
+def test_each_descent_in_a_row_that_is_taken_back_excuses_twice_as_many_rounds(monkeypatch):
+    monkeypatch.setattr(Descent, "judge", lambda self, limit, good, seconds, *, full: False)
+    limit = WaitingLimit(initial=20)
+    round_of(limit, 0.0, 0.1)
+    excused = []
+    for turn in range(1, 8):
+        assert round_of(limit, 1e6 * turn, 0.1 * 3**turn, inside=30.0) == 30
+        excused.append(limit._excused)
+    assert excused == [8, 16, 32, 64, 128, 128, 128]
+
+
+@pytest.mark.parametrize(
+    ("usual", "slowest", "expected"),
+    [
+        (0.14, 0.7, 30.0),  # nobody waits: the model's own tail is long
+        (0.16, 0.7, 19.0),
+        (0.16, 0.6, 20.0),
+    ],
+)
+def test_a_tail_beyond_the_deadline_is_overload_only_where_calls_wait(usual, slowest, expected):
+    limit = WaitingLimit(initial=20, deadline=1.0)
+    limit.floor = 0.1
+    for seconds in [usual] * 5 + [slowest]:
+        limit.learn(2.0, Trip(1.0, seconds=seconds, inside=20.0, outcome="ok"))
+    assert limit.limit == expected
 
 
 def test_a_descent_that_pays_is_kept():
@@ -261,6 +304,38 @@ def test_a_descent_with_few_answers_waits_for_four_rounds():
     for limit in (100.0, 90.0, 60.0, 60.0, 60.0, 60.0):
         assert descent.judge(limit, 3, 1.0, full=True) is None
     assert descent.judge(60.0, 3, 1.0, full=True) is True
+
+
+@pytest.mark.parametrize(
+    ("rounds", "paid"),
+    [
+        # Near the top is above three quarters of it: not where there were ten times the answers.
+        ([(100, 100), (90, 100), (75, 1000), (60, 100), (60, 90)], True),
+        # Of those near the top the last five count.
+        ([(100, 100), *[(95, 1000)] * 3, *[(95, 100)] * 5, (60, 100), (60, 90)], True),
+        ([(100, 100), *[(95, 100)] * 3, (95, 1000), *[(95, 100)] * 4, (60, 100), (60, 90)], False),
+        # Deep is below 0.65 of the top: the first round there is not counted, and no other is left out.
+        ([(100, 100), (90, 100), (65, 100), (60, 10), (60, 85)], True),
+        ([(100, 100), (90, 100), (60, 100), (60, 10)], None),
+        ([(100, 100), (90, 100), (60, 100), (60, 10), (60, 20)], False),
+        ([(100, 100), (90, 100), (60, 100), (60, 20)], False),
+    ],
+)
+def test_a_descent_compares_the_answers_deep_down_with_those_near_the_top(rounds, paid):
+    descent = Descent(100.0)
+    for limit, good in rounds[:-1]:
+        assert descent.judge(limit, good, 1.0, full=True) is None
+    limit, good = rounds[-1]
+    assert descent.judge(limit, good, 1.0, full=True) is paid
+
+
+@pytest.mark.parametrize(("full", "paid"), [(0, True), (1, True), (2, False)])
+def test_a_descent_in_which_less_than_all_was_used_has_paid(full, paid):
+    descent = Descent(100.0)
+    for limit, good in [(100, 100), (90, 100), (60, 100)]:
+        descent.judge(limit, good, 1.0, full=True)
+    assert descent.judge(60, 15, 1.0, full=full > 0) is None
+    assert descent.judge(60, 15, 1.0, full=full > 1) is paid
 
 
 def test_a_long_descent_is_bounded():
@@ -330,3 +405,9 @@ def test_a_restored_limit_keeps_to_its_own_bounds():
     limit = WaitingLimit(maximum=30)
     limit.restore({"limit": 100.0})
     assert limit.limit == 30
+
+
+def test_a_floor_of_nothing_in_a_snapshot_is_survived():
+    limit = WaitingLimit()
+    limit.restore({"limit": 20.0, "floor": 0.0})
+    assert round_of(limit, 1.0, 0.1) <= 20

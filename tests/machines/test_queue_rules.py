@@ -65,6 +65,20 @@ def test_bad_rules_are_refused_with_the_remedy(wrong, error, message):
     assert str(refused.value).startswith(message)
 
 
+@pytest.mark.parametrize("shares", [(1,), (0.5, 0.5), (0.05, 0.55, 0.3, 0.1), (0.1,) * 10])
+def test_all_that_is_served_may_be_reserved(shares):
+    bands = [f"band {number}" for number in range(len(shares))]
+    rules = Queue(size=1, band=band, bands=bands, reserved=dict(zip(bands, shares, strict=True)))
+    assert tuple(rules.reserved.values()) == shares
+
+
+def test_the_rules_that_nobody_has_set():
+    rules = Queue(size=1)
+    assert (rules.order, rules.max_tenants, rules.predict) == ("fifo", 1024, True)
+    assert (rules.interval_seconds, rules.standing_seconds) == (0.1, 0.1)
+    assert rules.max_cost is rules.ageing_seconds is rules.target_seconds is None
+
+
 def test_the_band_is_read_from_the_arguments():
     rules = Queue(size=1, **BANDS)
     assert rules.band_of((1,), {}) == 1

@@ -83,6 +83,19 @@ def test_one_that_nobody_can_wake_holds_nobody_up():
     assert not one.waiters
 
 
+@pytest.mark.parametrize(("given_back", "waiting"), [(0.5, 1), (1, 0)])
+def test_any_number_that_nobody_can_wake_hold_nobody_up(given_back, waiting):
+    one = gate(1, queue=1000)
+    marks = one.admit(0.0, (1,))
+    for _ in range(600):  # each has come, waits for its turn, and its event loop ends
+        waiter, waiter.comes = one.join(0.0, (1,), INF)
+        waiter.wake = lambda: False
+    last = Guest(one, 0.0, (1,))
+    one.settle(marks, (-given_back,), 0.0)
+    assert last.woken == 1
+    assert len(one.waiters) == waiting
+
+
 def test_one_that_nobody_can_wake_is_dropped_when_its_turn_comes_nearer():
     one = gate(10)
     marks = one.admit(0.0, (10,))
@@ -109,11 +122,34 @@ def test_a_settlement_moves_those_who_wait():
     assert guest.come(2.0) == 5.0
 
 
+def test_all_whose_turn_has_come_are_let_in_at_once():
+    one = gate(10)
+    marks = one.admit(0.0, (10,))
+    guests = [Guest(one, 0.0, (cost,)) for cost in (2, 3, 4, 2)]
+    one.settle(marks, (-10,), 0.0)
+    assert [guest.waiter.marks is not None for guest in guests] == [True, True, True, False]
+    assert [guest.woken for guest in guests] == [1, 1, 1, 1]  # the last as its turn came nearer
+
+
+def test_whose_turn_is_as_it_was_is_not_woken():
+    one = gate(10)
+    one.admit(0.0, (10,))
+    guest = Guest(one, 0.0, (2,))
+    one.hear(0, 0.5, None, 0.0)
+    assert guest.woken == 0
+    one.close(0.5, 1.0)
+    one.hear(0, 0.5, None, 0.0)
+    assert guest.woken == 0
+    assert guest.come(2.0) is None
+    assert guest.woken == 0  # it was awake, and saw for itself
+
+
 def test_nobody_waits_who_would_be_too_late_or_too_many():
     one = gate(1, queue=1)
     one.admit(0.0, (1,))
     assert one.join(0.0, (1,), 0.5) == (None, 1.0)
-    Guest(one, 0.0, (1,))
+    waiter, turn = one.join(0.0, (1,), 1.0)
+    assert (waiter is not None, turn) == (True, 1.0)
     assert one.join(0.0, (1,), INF) == (None, 2.0)
 
 
@@ -122,10 +158,11 @@ def test_a_closed_gate_lets_nobody_in_until_it_opens():
     one.close(0.0, 5.0)
     one.close(0.0, 3.0)
     assert one.admit(4.0, (1,)) is None
+    assert one.turn_of(4.0, (1,)) == 5.0
     guest = Guest(one, 4.0, (1,))
     assert guest.comes == 5.0
     assert guest.come(4.5) == 5.0
-    assert guest.come(5.0) is None
+    assert guest.come(5.0 - 0.5e-9) is None  # what rounding brings
     assert one.admit(5.0, (1,)) is not None
 
 
@@ -140,6 +177,41 @@ def test_a_provider_is_obeyed_at_once_and_forgotten_slowly():
         one.hear(0, now, None, 0.0)
     assert one.meters[0].limit == 100
     assert one.left(30.0) == (100,)
+
+
+def test_a_limit_goes_back_up_by_a_tenth_in_each_tenth_of_a_window():
+    one = RateGate([SlidingWindow(100, per=10.0)], 10)
+    seen = []
+    for now, told in [
+        (0.0, 50.0),
+        (0.9, 50.0),  # the same again delays nothing
+        (0.95, 500.0),
+        (1.0, None),
+        (1.0, 500.0),
+        (1.5, 500.0),
+        (2.0, 65.0),
+        (3.0, 65.0),
+        (4.0, 500.0),
+    ]:
+        one.hear(0, now, told, 0.0)
+        seen.append(one.meters[0].limit)
+    assert seen == [50, 50, 50, 50, 60, 60, 65, 65, 75]
+
+
+@pytest.mark.parametrize(("spare", "left"), [(-5.0, 7), (0.0, 7), (0.5, 6.5), (3.0, 4)])
+def test_what_a_provider_has_beyond_what_was_thought_is_not_given_out(spare, left):
+    one = gate(10)
+    one.admit(0.0, (5,))
+    one.hear(0, 2.0, None, spare)
+    assert one.left(2.0) == (left,)
+
+
+def test_who_has_not_come_yet_is_before_who_comes_late():
+    one = gate(1)
+    one.admit(0.0, (1,))
+    Guest(one, 0.0, (1,))
+    assert one.turn_of(0.5, (1,)) == 2.0
+    assert one.turn_of(5.0, (1,)) == 6.0
 
 
 def test_a_limit_that_is_raised_lets_those_in_who_wait():
@@ -217,6 +289,61 @@ def test_a_waiter_that_a_signal_handler_served_meanwhile_is_not_served_twice(mon
     assert first.waiter not in one.waiters
     assert first.waiter.marks is None
     assert second.waiter.marks is not None
+
+
+def tickets_of(gate):
+    """How many tickets there are, of which none is drawn; the gate issues others when it needs them."""
+    marks = list(gate.tickets)
+    gate.tickets = iter(marks)
+    return len(marks)
+
+
+def test_calls_of_one_are_taken_beforehand_as_long_as_they_are_alike_and_given_back_when_anybody_looks():
+    one = RateGate([SlidingWindow(100, per=10.0, slices=10)], 10)
+    assert one.admit(0.0, (1.0,)) is not None
+    assert (one.until, tickets_of(one)) == (1.0, 64)
+    mark = next(one.tickets)
+    assert one.left(0.5) == (98,)
+    assert next(one.tickets, None) is None
+    one.settle(mark, (-1.0,), 0.5)
+    assert one.left(0.5) == (99,)
+
+
+def test_who_asks_for_a_turn_finds_what_nobody_has_drawn():
+    one = RateGate([SlidingWindow(100, per=10.0, slices=10)], 10)
+    one.admit(0.0, (1.0,))
+    assert one.turn_of(0.5, (99.0,)) == 0.5
+    one.admit(0.5, (1.0,))
+    assert one.join(0.5, (98.0,), 0.5)[1] == 0.5
+
+
+def test_a_gate_that_closes_takes_its_tickets_back():
+    one = RateGate([SlidingWindow(100, per=10.0, slices=10)], 10)
+    one.admit(0.0, (1.0,))
+    one.close(0.0, 5.0)
+    assert next(one.tickets, None) is None
+    assert one.left(0.0) == (99,)
+
+
+def test_no_more_is_taken_beforehand_than_there_is():
+    one = RateGate([SlidingWindow(10, per=10.0, slices=10)], 10)
+    one.admit(0.0, (1.0,))
+    assert tickets_of(one) == 9
+    assert all(one.admit(0.5, (1.0,)) for _ in range(9))
+    assert one.admit(0.5, (1.0,)) is None
+    assert one.left(0.5) == (0,)
+
+
+def test_nothing_is_taken_beforehand_for_calls_of_other_costs_or_where_the_provider_counts_along():
+    one = RateGate([SlidingWindow(100, per=10.0, slices=10)], 10)
+    one.admit(0.0, (2.0,))
+    assert tickets_of(one) == 0
+    one.hear(0, 0.0, None, 0.0)
+    one.admit(0.0, (1.0,))
+    assert tickets_of(one) == 0
+    soon_full = gate(10)
+    soon_full.admit(0.0, (1.0,))
+    assert tickets_of(soon_full) == 0
 
 
 def test_where_nothing_is_left_no_tickets_are_issued():

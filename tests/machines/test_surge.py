@@ -85,6 +85,16 @@ def test_a_surge_is_over_when_nothing_stands_and_nobody_was_refused_for_a_window
     assert machine.arrive(5.2, 0, 1.0, 10.0).ended is None
 
 
+def test_a_surge_lasts_from_its_first_refusal_for_a_whole_window_after_its_last():
+    machine = SurgeMachine(1, patience=1.0, window=4.0)
+    let_in(machine, 8.0, 11)
+    assert let_in(machine, 9.0, 11) == 9  # at 0.95 of the capacity half a call still stands
+    assert machine.surging(12.75, 10.0)
+    assert not machine.surging(13.0, 10.0)
+    ended = machine.arrive(13.0, 0, 1.0, 10.0).ended
+    assert (ended.seconds, ended.shed) == (5.0, 3)
+
+
 def test_it_goes_on_while_work_stands():
     machine = SurgeMachine(1, patience=100.0, window=5.0)
     let_in(machine, 0.0, 1001)

@@ -96,6 +96,7 @@ def test_a_model_that_has_never_refused_is_not_asked_about():
     assert machine.tight
     machine.admit(0.0, 0.99)
     assert machine.tight  # one of six is still in the window
+    assert machine.tally(0.0).slow == 0
 
 
 def test_a_reset_forgets_everything():

@@ -59,7 +59,7 @@ def test_discarding_and_clearing():
     store = cache(100)
     for key in "abc":
         store.put(key, key, 1)
-    assert store.discard("a") and not store.discard("a")
+    assert store.discard("a") is True and store.discard("a") is False
     store.clear()
     assert len(store) == store.statistics().weight == 0
 
@@ -154,12 +154,52 @@ def test_too_heavy_for_the_protected_part_stays_where_it_is():
     assert "big" in store._probation.entries
 
 
+def test_what_is_too_heavy_for_the_protected_part_drives_nobody_out_of_it():
+    store = cache(100)
+    store.put("small", 1, 1)
+    store.put("big", 1, 90)
+    store.put("last", 1, 1)
+    get(store, "small")
+    get(store, "big")
+    store.statistics()
+    assert (set(store._protected.entries), set(store._probation.entries)) == ({"small"}, {"big"})
+
+
+def test_what_was_asked_for_last_stays_longest_in_the_window():
+    store = cache(10, window=0.2)
+    ask(store, "ab")
+    get(store, "a")
+    store.put("c", "c", 1)
+    assert set(store._window.entries) == {"a", "c"}
+
+
+def test_what_was_asked_for_last_stays_longest_in_the_protected_part():
+    store = cache(5, protected=0.5)  # one in the window, two protected, two on probation
+    ask(store, "abcd")
+    ask(store, "aba")
+    get(store, "c")
+    store.statistics()
+    assert (set(store._protected.entries), set(store._probation.entries)) == ({"a", "c"}, {"b"})
+
+
+@pytest.mark.parametrize(("asked", "stays"), [("ab", "a"), ("aab", "a"), ("abb", "b"), ("aabb", "a")])
+def test_only_what_was_asked_for_more_often_comes_in(asked, stays):
+    store = cache(2)
+    for key in asked:
+        get(store, key)
+    for key in "abc":
+        store.put(key, key, 1)
+    assert set(store._probation.entries) == {stays}
+
+
 def test_a_child_of_a_fork_begins_with_nothing():
     store = cache(10)
     store.put("cat", 1, 1)
     store.after_fork()
     assert len(store) == store.statistics().weight == 0
-    assert store.put("cat", 1, 1)
+    assert store.put("dog", 1, 1)
+    parts = (store._window, store._probation, store._protected)
+    assert [key for part in parts for key in part.entries] == ["dog"]
 
 
 @pytest.mark.parametrize(("size", "least"), [(100, 0.08), (1000, 0.06)])

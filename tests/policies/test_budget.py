@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from resilient_ml import BudgetExhausted, Bulkhead, ConstantBackoff, Keyed, Pipeline, Retry, events
+from resilient_ml import BudgetExhausted, Bulkhead, ConstantBackoff, Keyed, Pipeline, Retry, Stream, events
 from resilient_ml.policies.budget import Budget
 
 from ..worlds import items, slow
@@ -65,6 +65,24 @@ def test_tokens_are_read_from_the_usage(world):
     budget = Budget(1000, unit="tokens", cost=500)
     world.call(budget(world.model({"usage": {"input_tokens": 20, "output_tokens": 5}})))
     assert budget.spent == 25
+    budget = Budget(1000, unit="tokens", cost=500, spent=lambda answer: 7)
+    world.call(budget(world.model({"usage": {"input_tokens": 20, "output_tokens": 5}})))
+    assert budget.spent == 7
+
+
+@pytest.mark.parametrize("answer", ["cat", {"usage": {"input_tokens": 20, "output_tokens": 5}}])
+def test_what_costs_the_same_whatever_it_answers_is_exact(call_world, answer):
+    budget = Budget(100.0, cost=0.5)
+    call_world.call(budget(call_world.model(answer)))
+    assert budget.spent == 0.5
+    assert budget.exact
+
+
+def test_a_first_call_may_be_above_the_soft_limit(call_world):
+    seen = []
+    budget = Budget(1.0, cost=0.75, soft=0.5, on_event=seen.append)
+    call_world.call(budget(call_world.model("cat")))
+    assert [(type(event), event.spent) for event in seen] == [(events.BudgetSoftLimit, 0.75)]
 
 
 @pytest.mark.parametrize(
@@ -111,6 +129,45 @@ def test_a_stream_that_is_left_is_charged_for_what_it_gave(stream_world):
     assert state(budget) == (9, 0, 91)
     stream_world.call(budget(stream_world.model(items("a", "b", "c"))))
     assert state(budget) == (20, 0, 80)
+
+
+def going_on(args, kwargs, partial):
+    return args, kwargs
+
+
+def test_each_attempt_of_a_stream_that_goes_on_is_charged_for_its_own_items(stream_world):
+    budget = Budget(100, unit="tokens", cost=50, stream_cost=lambda emitted: 5 + 2 * emitted)
+    goes_on = Stream(on_interrupt="continue", continuation=going_on)
+    safe = Pipeline(goes_on, Retry(2, backoff=ConstantBackoff(0)), budget)(
+        stream_world.model(items("a", ConnectionResetError()), items("b", "c"))
+    )
+    assert stream_world.call(safe) == ("a", "b", "c")
+    assert state(budget) == (16, 0, 84)
+
+
+def test_who_cannot_say_what_a_stream_did_cost_has_nothing_set_aside_for_ever(stream_world):
+    budget = Budget(100, unit="tokens", cost=50, stream_cost=lambda emitted: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        stream_world.call(budget(stream_world.model(items("a", "b"))))
+    assert state(budget) == (50, 0, 50)
+
+
+def test_who_cannot_say_what_a_call_did_cost_has_nothing_set_aside_for_ever(call_world):
+    budget = Budget(1.0, cost=0.5, spent=lambda answer: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        call_world.call(budget(call_world.model("cat")))
+    assert state(budget) == (0.5, 0, 0.5)
+    assert not budget.exact
+
+
+@pytest.mark.parametrize("limit", [1, 0.1, 1 / 3, 2e-6, 123456.789, 1e9 / 7])
+def test_whatever_its_limit_one_that_is_new_can_be_forgotten_and_one_that_has_spent_cannot(
+    plain_world, limit
+):
+    budget = Budget(limit, cost=limit / 2)
+    assert budget.forgettable()
+    plain_world.call(budget(plain_world.model("cat")))
+    assert not budget.forgettable()
 
 
 def test_an_interrupt_is_charged(plain_world):

@@ -281,6 +281,14 @@ def test_an_answer_is_fresh_for_its_time(world):
     assert got == ["cat", "cat", "dog"]
 
 
+def test_an_answer_is_fresh_no_longer_than_its_time(world):
+    model = world.model("cat", "dog")
+    safe = Cache(ttl=8)(model)
+    got = [world.call(safe, "a")]
+    world.clock.sleep(8)
+    assert [*got, world.call(safe, "a")] == ["cat", "dog"]
+
+
 def test_jitter_takes_some_of_the_time_off(call_world):
     model = call_world.model("cat", "dog")
     safe = Cache(ttl=10, jitter=0.5, rng=lambda: 1.0)(model)
@@ -338,12 +346,12 @@ def test_a_refresh_that_fails_leaves_the_old_answer(call_world):
 
 def test_a_refresh_writes_in_no_record_and_holds_what_its_call_held(call_world):
     model = call_world.model("old", slow(3, "new"))
-    gate = Bulkhead(1)
-    safe = Pipeline(gate, Cache(ttl=10, stale=10))(model)
+    gate, cache = Bulkhead(1), Cache(ttl=10, stale=10)
+    safe = Pipeline(gate, cache)(model)
     inside = []
 
     def looked(*args):
-        inside.append(gate.in_flight)
+        inside.append((gate.in_flight, len(cache._refreshing)))
         return "x"
 
     async def alooked(*args):
@@ -351,7 +359,24 @@ def test_a_refresh_writes_in_no_record_and_holds_what_its_call_held(call_world):
 
     look = alooked if call_world.is_async else looked
     assert in_time(call_world, (0, safe), (12, safe), (13, look), (16, look)) == ["old", "old", "x", "x"]
-    assert inside == [1, 0]
+    assert inside == [(1, 1), (0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("comes_to", "expected", "calls"),
+    [
+        ("new", "new", 2),
+        (ValueError(), ValueError, 2),  # the input's own: everybody's at once
+        (ConnectionError(), "newer", 3),
+    ],
+)
+def test_who_comes_when_the_old_answer_is_dead_has_what_its_refresh_comes_to(
+    call_world, comes_to, expected, calls
+):
+    model = call_world.model("old", slow(5, comes_to), "newer")
+    safe = Cache(ttl=10, stale=2, stale_if_error=False)(model)
+    assert in_time(call_world, (0, safe), (11, safe), (13, safe)) == ["old", "old", expected]
+    assert len(model.starts) == calls
 
 
 def test_where_there_is_no_thread_the_next_tries_again(call_world, monkeypatch):
@@ -552,7 +577,16 @@ def test_an_answer_can_be_forgotten_by_its_key(call_world):
     assert call_world.call(safe, "a", 1) == "2"
 
 
-def test_an_answer_under_way_while_all_is_forgotten_is_not_kept(async_world):
+@pytest.mark.parametrize(
+    "forget",
+    [
+        lambda cache: cache.clear(),
+        lambda cache: cache.invalidate("a"),
+        lambda cache: [cache.invalidate("a"), cache.clear()],
+    ],
+    ids=["all", "this one", "both"],
+)
+def test_an_answer_under_way_while_it_is_forgotten_is_not_kept(async_world, forget):
     world = async_world
     cache = Cache()
     model = world.model(slow(2, "old"), "new")
@@ -560,7 +594,7 @@ def test_an_answer_under_way_while_all_is_forgotten_is_not_kept(async_world):
 
     async def clear():
         await anyio.sleep(1)
-        cache.clear()
+        forget(cache)
         return await world.use(safe, "a", {})
 
     ends = []
@@ -646,7 +680,15 @@ def test_wrong_arguments_are_refused(wrong):
         Cache(**wrong)
 
 
+def test_the_least_that_there_can_be_is_accepted(world):
+    cache = Cache(1, stale=0, stale_if_error=0, jitter=0, hand_overs=0)
+    model = world.model("cat", "dog")
+    safe = cache(model)
+    assert [world.call(safe, "a"), world.call(safe, "a")] == ["cat", "dog"]  # nothing is so small
+
+
 def test_it_says_what_it_is():
+    assert repr(Cache()) == "Cache(67108864 bytes)"
     assert repr(Cache(1000)) == "Cache(1000 bytes)"
     assert repr(Cache(1000, ttl=2, rng=random.random)) == "Cache(1000 bytes, ttl=2 s)"
 

@@ -560,7 +560,13 @@ def test_wrong_arguments_are_refused(wrong):
         Coalesce(**wrong)
 
 
+def test_the_least_that_there_can_be_is_accepted(world):
+    safe = Coalesce(hand_overs=0, max_bytes=1)(world.model("cat"))
+    assert world.call(safe, "a") == "cat"
+
+
 def test_it_says_what_it_is():
+    assert repr(Coalesce()) == "Coalesce(hand_overs=1)"
     assert repr(Coalesce(hand_overs=2)) == "Coalesce(hand_overs=2)"
 
 

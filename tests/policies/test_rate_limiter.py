@@ -1,11 +1,23 @@
 """RateLimiter in every colour: in turn, in time, settled for what was used, and told by the provider."""
 
+import contextlib
 import itertools
 
 import anyio
 import pytest
 
-from resilient_ml import Bulkhead, Keyed, Pipeline, RateLimited, Stream, deadline, events
+from resilient_ml import (
+    Bulkhead,
+    ConstantBackoff,
+    Keyed,
+    Pipeline,
+    RateLimited,
+    Retry,
+    Stream,
+    deadline,
+    events,
+)
+from resilient_ml.machines.rate_gate import RateGate
 from resilient_ml.policies.rate_limiter import RateLimiter
 
 from ..machines.crowd import crowd
@@ -23,6 +35,10 @@ class TooMany(Exception):
 
     def __init__(self, **headers):
         self.headers = {name.replace("_", "-"): str(value) for name, value in headers.items()}
+
+
+class Broken(TooMany):
+    status_code = 500
 
 
 def bucket(requests=None, **options):
@@ -81,11 +97,70 @@ def test_a_wait_has_a_limit_of_its_own(world):
     assert ends[2].retry_after == 20
 
 
+def test_a_turn_at_the_very_end_of_the_wait_is_in_time(world):
+    model = world.model("cat")
+    safe = bucket(1, per=10.0, wait=10)(model)
+    assert world.together((safe,), (safe,)) == ["cat", "cat"]
+    assert model.starts == [0, 10]
+
+
+def test_not_to_wait_is_not_to_wait_a_moment(world):
+    safe = bucket(1, per=0.25, wait=False)(world.model("cat"))
+    ends = world.together((safe,), (safe,))
+    assert [type(end) for end in ends] == [str, RateLimited]
+    assert ends[1].retry_after == 0.25
+
+
+def test_each_call_counts_from_when_it_began(world):
+    limiter = RateLimiter(100, per=10.0)
+    safe = limiter(world.model("cat"))
+    world.call(safe)
+    world.clock.advance(5)
+    world.call(safe)
+    assert limiter.left == {"requests": 98}
+    world.clock.advance(6)
+    assert limiter.left == {"requests": 99}
+    world.clock.advance(5)
+    assert limiter.left == {"requests": 100}
+
+
+def test_most_calls_at_a_lone_limit_are_handed_a_ticket(plain_world, monkeypatch):
+    limiter = RateLimiter(100, per=10.0)
+    asked = []
+    admit = RateGate.admit
+    monkeypatch.setattr(RateGate, "admit", lambda *args: asked.append(1) or admit(*args))
+    safe = limiter(plain_world.model("cat"))
+    for _ in range(60):
+        plain_world.call(safe)
+    assert len(asked) == 1
+    assert limiter.left == {"requests": 40}
+
+
+@pytest.mark.parametrize(("tokens", "counted"), [(100, [1, 1]), (None, [0, 0])])
+def test_calls_that_use_tokens_are_counted_while_they_are_in_flight(call_world, tokens, counted):
+    limiter = RateLimiter(10, tokens=tokens, output_tokens=5)
+    inside = []
+
+    def look():
+        inside.append(limiter._estimate._in_flight)
+
+    async def alook():
+        look()
+
+    safe = limiter(alook if call_world.is_async else look)
+    for _ in counted:
+        call_world.call(safe)
+    assert inside == counted
+    assert limiter._estimate._in_flight == 0
+
+
 def test_a_full_queue_refuses(world):
     safe = bucket(1, per=10.0, queue=1)(world.model("cat"))
     ends = world.together((safe,), (safe,), (safe,))
     assert [type(end) for end in ends] == [str, str, RateLimited]
     assert "1 calls wait already" in str(ends[2])
+    safe = bucket(1, per=10.0, wait=10, queue=0)(world.model("cat"))  # it would have been in time
+    assert "0 calls wait already" in str(world.together((safe,), (safe,))[1])
 
 
 def test_who_is_cancelled_while_waiting_leaves_no_trace(async_world):
@@ -135,7 +210,7 @@ def test_a_late_debt_moves_a_turn_past_the_deadline(async_world):
             try:
                 await async_world.use(safe, 4, {})
             except RateLimited as error:
-                ends.append(error.retry_after)
+                ends.append(error)
 
     async def scenario():
         async with anyio.create_task_group() as group:
@@ -144,7 +219,8 @@ def test_a_late_debt_moves_a_turn_past_the_deadline(async_world):
             group.start_soon(late)
 
     async_world.run(scenario)
-    assert ends == [pytest.approx(20, abs=1)]
+    assert [end.retry_after for end in ends] == [pytest.approx(20, abs=1)]
+    assert "that is longer than it may wait" in str(ends[0])
 
 
 def test_tokens_are_settled_for_what_was_used(world):
@@ -183,10 +259,58 @@ def test_what_never_reached_the_model_is_given_back(world):
     assert limiter.left == {"requests": 9, "tokens": 50}
 
 
-def test_a_failure_after_it_was_sent_keeps_the_estimate(world):
-    limiter = RateLimiter(10, tokens=100, output_tokens=50)
+@pytest.mark.parametrize("item_tokens", [None, 2])
+def test_a_failure_after_it_was_sent_keeps_the_estimate(world, item_tokens):
+    limiter = RateLimiter(10, tokens=100, output_tokens=50, item_tokens=item_tokens)
     world.failure(limiter(world.model(ConnectionResetError())))
     assert limiter.left == {"requests": 9, "tokens": 50}
+
+
+def test_a_failure_that_is_no_refusal_closes_nothing(world):
+    model = world.model(ConnectionResetError(), "cat")
+    safe = RateLimiter(10)(model)
+    world.failure(safe)
+    world.call(safe)
+    assert model.starts == [0, 0]
+
+
+@pytest.mark.parametrize(("tokens", "left"), [(None, {"requests": 9}), (100, {"requests": 9, "tokens": 100})])
+def test_a_call_that_the_provider_refused_was_a_request_all_the_same(world, tokens, left):
+    limiter = RateLimiter(10, tokens=tokens, output_tokens=5)
+    world.failure(limiter(world.model(TooMany())))
+    assert limiter.left == left
+
+
+@pytest.mark.parametrize(("feedback", "left"), [(True, 49), (False, 99)])
+def test_the_headers_of_a_failure_are_heard_as_well(world, feedback, left):
+    limiter = RateLimiter(100, feedback=feedback)
+    world.failure(limiter(world.model(Broken(anthropic_ratelimit_requests_limit=50))))
+    assert limiter.left == {"requests": left}
+
+
+def test_the_headers_of_an_answer_are_heard_where_no_tokens_are_counted(call_world):
+    limiter = RateLimiter(100)
+    call_world.call(limiter(call_world.model(Answer(anthropic_ratelimit_requests_limit=50))))
+    assert limiter.left == {"requests": 49}
+
+
+@pytest.mark.parametrize(
+    "end", [Answer(5), ConnectionResetError(), ConnectionRefusedError(), TooMany(), KeyboardInterrupt()]
+)
+def test_however_a_call_ends_it_is_in_flight_no_longer(plain_world, end):
+    limiter = RateLimiter(tokens=100, output_tokens=50)
+    safe = limiter(plain_world.model(end))
+    with contextlib.suppress(Exception, KeyboardInterrupt):
+        plain_world.call(safe)
+    assert limiter._estimate._in_flight == 0
+
+
+def test_where_nobody_can_say_what_an_answer_used_the_call_is_in_flight_no_longer(call_world):
+    limiter = RateLimiter(tokens=100, output_tokens=50, usage=lambda answer: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        call_world.call(limiter(call_world.model("cat")))
+    assert limiter.left == {"tokens": 50}
+    assert limiter._estimate._in_flight == 0
 
 
 def test_an_interrupt_keeps_the_estimate(plain_world):
@@ -204,8 +328,19 @@ def test_a_stream_settles_for_the_items_it_has_emitted(stream_world):
     assert limiter.left == {"tokens": 84}
 
 
-def test_a_stream_settles_for_what_its_last_item_tells(stream_world):
-    limiter = RateLimiter(tokens=100, output_tokens=50)
+def test_each_attempt_of_a_stream_that_goes_on_settles_for_its_own_items(stream_world):
+    limiter = RateLimiter(10, tokens=100, output_tokens=50, item_tokens=2)
+    goes_on = Stream(on_interrupt="continue", continuation=lambda args, kwargs, partial: (args, kwargs))
+    safe = Pipeline(goes_on, Retry(2, backoff=ConstantBackoff(0)), limiter)(
+        stream_world.model(items("a", ConnectionResetError()), items("b", "c", "d"))
+    )
+    assert stream_world.call(safe) == ("a", "b", "c", "d")
+    assert limiter.left == {"requests": 8, "tokens": 92}
+
+
+@pytest.mark.parametrize("item_tokens", [None, 20])
+def test_a_stream_settles_for_what_its_last_item_tells(stream_world, item_tokens):
+    limiter = RateLimiter(tokens=100, output_tokens=50, item_tokens=item_tokens)
     safe = Pipeline(limiter, Stream(keep=10))(stream_world.model(items("a", Answer(7))))
     stream_world.call(safe)
     assert limiter.left == {"tokens": 93}
@@ -221,17 +356,37 @@ def test_what_is_used_is_learned(world):
     assert 100 <= limiter._costs(call)[0][0] <= 110
     call.kwargs = {"max_tokens": 30}
     assert limiter._costs(call)[0][0] == 30
+    call.kwargs = {"max_tokens": 3000}
+    assert 100 <= limiter._costs(call)[0][0] <= 110
 
 
-@pytest.mark.parametrize(("kwargs", "expected"), [({}, 500), ({"max_tokens": 30}, 30)])
+@pytest.mark.parametrize(("used", "least", "most"), [(110, 110, 121), (5, 10, 10.01)])
+def test_of_what_is_used_the_output_is_learned_and_the_input_known(world, used, least, most):
+    only_calls(world)
+    limiter = RateLimiter(tokens=10_000, input_tokens=lambda: 10, margin=1)
+    safe = limiter(world.model(Answer(used)))
+    for _ in range(20):
+        world.call(safe)
+    call = type("Call", (), {"args": (), "kwargs": {}})()
+    assert least <= limiter._costs(call)[0][0] <= most
+    for _ in range(100):
+        limiter._estimate.begin()
+    assert limiter._costs(call)[0][0] >= 10
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "expected"), [({}, 500), ({"max_tokens": 30}, 30), ({"max_tokens": 3000}, 3000)]
+)
 def test_before_anything_is_learned_the_most_or_a_part_of_the_limit_is_reserved(kwargs, expected):
     call = type("Call", (), {"args": (), "kwargs": kwargs})()
     assert RateLimiter(tokens=10_000)._costs(call)[0] == (expected,)
 
 
 def test_an_oversize_call_is_refused_with_the_remedy(world):
-    safe = RateLimiter(tokens=100, output_tokens=101, name="llm")(world.model("cat"))
+    seen = []
+    safe = RateLimiter(tokens=100, output_tokens=101, name="llm", on_event=seen.append)(world.model("cat"))
     refusal = world.failure(safe)
+    assert [type(event) for event in seen] == [events.CallRejected]
     assert refusal.retry_after is None
     assert str(refusal) == (
         "rate limiter 'llm' cannot ever let through a call of 101 tokens, as 100 is the most at once; "
@@ -260,6 +415,16 @@ def test_a_429_closes_it_until_the_time_it_names(world):
     assert [event.seconds for event in seen if isinstance(event, events.RateClosed)] == [7]
     world.call(safe)
     assert model.starts == [0, 7]
+
+
+def test_one_that_is_closed_can_be_forgotten_once_it_opens(call_world):
+    limiter = bucket(10, per=10.0)
+    call_world.failure(limiter(call_world.model(TooMany(retry_after=4))))
+    call_world.clock.advance(3)
+    assert limiter.left == {"requests": 10}
+    assert not limiter.forgettable()
+    call_world.clock.advance(1)
+    assert limiter.forgettable()
 
 
 @pytest.mark.parametrize(
@@ -307,6 +472,44 @@ def test_headers_tighten_at_once(world):
     assert not limiter.forgettable()
 
 
+def test_what_others_took_meanwhile_is_not_held_against_it_twice(world):
+    only_calls(world)
+    limiter = RateLimiter(10)
+    told = {"x_ratelimit_remaining_requests": 7}
+    safe = limiter(world.model(Answer(x_ratelimit_remaining_requests=9), slow(1, Answer(**told))))
+    world.call(safe)
+    world.together((safe,), (safe,))
+    assert limiter.left == {"requests": 7}
+
+
+def test_what_has_come_back_while_a_call_ran_is_not_taken_by_what_it_tells(call_world):
+    limiter = bucket(2, per=10.0)
+    told = Answer(x_ratelimit_remaining_requests=1), slow(5, Answer(x_ratelimit_remaining_requests=0))
+    safe = limiter(call_world.model(*told))
+    call_world.call(safe)
+    call_world.call(safe)
+    assert limiter.left == {"requests": pytest.approx(1)}
+
+
+def test_a_provider_may_tell_its_limit_alone(call_world):
+    limiter = RateLimiter(100)
+    safe = limiter(call_world.model(Answer(anthropic_ratelimit_requests_limit=50)))
+    for _ in range(3):
+        call_world.call(safe)
+    assert limiter.left == {"requests": 47}
+
+
+@pytest.mark.parametrize("burst", [1.0, 0.5])
+@pytest.mark.parametrize("window", ["sliding", "bucket"])
+def test_one_that_has_all_to_give_can_be_forgotten(call_world, window, burst):
+    limiter = RateLimiter(10, per=10.0, window=window, burst=burst)
+    assert limiter.forgettable()
+    call_world.call(limiter(call_world.model("cat")))
+    assert not limiter.forgettable()
+    call_world.clock.advance(11)
+    assert limiter.forgettable()
+
+
 def test_a_limit_per_tenant(world):
     keyed = Keyed(lambda: bucket(1, per=10.0, wait=False), key=lambda tenant: tenant, max_keys=2)
     safe = keyed(world.model("cat"))
@@ -348,11 +551,52 @@ def test_a_count_of_tokens_must_be_a_number(world, what):
         ({"requests": 1, "window": "fixed"}, ValueError, "window must be 'sliding' or 'bucket', got 'fixed'"),
         ({"requests": 1, "wait": 0}, ValueError, "wait must be above 0, got 0; pass False to refuse at once"),
         ({"requests": 1, "margin": 0.5}, ValueError, "margin must be at least 1, got 0.5"),
+        (
+            {"tokens": 1, "output_tokens": -1},
+            ValueError,
+            "output_tokens must be at least 0, got -1; pass None",
+        ),
+        (
+            {"tokens": 1, "item_tokens": -1},
+            ValueError,
+            "item_tokens must be at least 0, got -1; pass None if",
+        ),
+        (
+            {"tokens": 1, "input_tokens": 5},
+            TypeError,
+            "input_tokens must be callable, got 5; pass a function",
+        ),
+        (
+            {"tokens": 1, "usage": 5},
+            TypeError,
+            "usage must be callable, got 5; pass a function of the answer",
+        ),
+        (
+            {"requests": 1, "burst": 0},
+            ValueError,
+            "burst must be above 0 and at most 1, got 0; pass 1 for all",
+        ),
+        ({"requests": 1, "queue": -1}, ValueError, "queue must be at least 0, got -1; pass 0 to refuse at"),
+        ({"requests": 1, "oversize": "x"}, ValueError, "oversize must be 'reject' or 'drain', got 'x'"),
+        ({"requests": 1, "feedback": 1}, TypeError, "feedback must be True or False, got 1; pass False to"),
+        ({"requests": 1, "per": 0}, ValueError, "per must be above 0, got 0; pass the provider's window"),
     ],
 )
 def test_bad_options_are_refused_with_the_remedy(options, kind, message):
     with pytest.raises(kind, match=message):
         RateLimiter(**options)
+
+
+def test_the_least_that_there_can_be_is_accepted(world):
+    least = RateLimiter(1, tokens=1, margin=1, queue=0, output_tokens=0, item_tokens=0)
+    assert world.call(least(world.model("cat"))) == "cat"
+
+
+def test_what_nobody_has_set():
+    limiter = RateLimiter(600)
+    assert repr(limiter) == "RateLimiter(600 requests in 60 s, sliding)"
+    assert limiter._gate.queue == 1000
+    assert bucket(600)._gate.meters[0].largest == 600
 
 
 def chained(*errors):
@@ -390,7 +634,12 @@ def test_a_refused_call_settles_what_it_used_and_teaches_nothing(call_world):
     limiter = RateLimiter(tokens=1000, per=10.0, output_tokens=50)
     call_world.failure(limiter(call_world.model(TooMany(retry_after=1))))
     assert limiter.left["tokens"] == 1000
-    assert limiter._estimate.expected() is None
+    safe = limiter(call_world.model(Answer(5)))
+    for _ in range(19):
+        call_world.call(safe)
+    assert limiter._estimate.expected() is None  # these were too few
+    call_world.call(safe)
+    assert limiter._estimate.expected() == pytest.approx(5 * 1.5, rel=0.11)
 
 
 def test_a_turn_that_comes_in_the_moment_of_leaving_goes_to_the_next(await_world, monkeypatch):
@@ -417,7 +666,7 @@ def test_a_turn_that_comes_in_the_moment_of_leaving_goes_to_the_next(await_world
 
 def test_an_answer_with_headers_that_nobody_listens_to_is_an_answer(call_world):
     limiter = RateLimiter(10, per=10.0, feedback=False)
-    answer = Answer(x_ratelimit_remaining_requests=0)
+    answer = Answer(x_ratelimit_remaining_requests=0, x_ratelimit_limit_requests=5)
     assert call_world.call(limiter(call_world.model(answer))) is answer
     assert limiter.left["requests"] == 9
 

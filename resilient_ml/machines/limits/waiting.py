@@ -37,7 +37,7 @@ That is how the floor follows a model that has become slower; it follows one tha
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .ascent import Ascent
 from .descent import Descent
@@ -123,7 +123,6 @@ class WaitingLimit(LimitAlgorithm):
         self._spread = 0.4
         self._ascent = Ascent()
         self._begin = -math.inf
-        self._last = -math.inf
         self.forget_window()
 
     def forget_window(self) -> None:
@@ -134,6 +133,12 @@ class WaitingLimit(LimitAlgorithm):
         self._most = 0.0
         self._busy = 0
         self._look = ROUND
+
+    def restore(self, saved: Any) -> None:
+        """Take up what :meth:`snapshot` returned; what was being tried out is forgotten."""
+        super().restore(saved)
+        self.floor = max(self.floor, 1e-9)
+        self._begin_anew()
 
     def learn(self, now: float, trip: Trip) -> None:
         """Collect; a sixth or later call that was let in since the round began ends the round."""
@@ -160,9 +165,14 @@ class WaitingLimit(LimitAlgorithm):
         """Out of memory: what was inside cannot be, and half of it is a guess that needs few more of them."""
         self.limit: float = max(self.minimum, self.limit / 2)
         self._eager = False
-        self._descent = None
+        self._begin_anew()
         self._begin = now
         self.forget_window()
+
+    def _begin_anew(self) -> None:
+        """The limit was set from outside: no trial and no descent led to it."""
+        self._descent = None
+        self._ascent.forget()
 
     def _turn(self, now: float) -> None:
         """End the round."""
