@@ -70,10 +70,8 @@ class TaskStream(RivalStream):
                         resume, self._threw = partial(body.throw, self._threw), None
             (self._returned,) = returned
         finally:
-            del (
-                self,
-                resume,
-            )  # an error's traceback holds this frame, and nobody asks for that of one that lost
+            # An error's traceback holds this frame, and nobody asks for that of one that lost.
+            del self, resume
 
     async def _stand(self) -> None:
         """Wait until the reader wants the next item, or has left."""
@@ -82,10 +80,8 @@ class TaskStream(RivalStream):
         self._wanted = self._event()
         self._stands = True
         self._tell()
-        try:
-            await self._wanted.wait()
-        finally:
-            self._stands = False
+        await self._wanted.wait()
+        self._stands = False
 
     def _end(self) -> None:
         self._over = True

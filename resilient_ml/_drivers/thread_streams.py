@@ -52,7 +52,6 @@ class ThreadStream(RivalStream):
             return False
         if signal is self.call.outlet:
             return True
-        self._close()
         raise suspended(name_of(self.call.fn))
 
     def result(self) -> tuple[Any, ...]:
@@ -91,7 +90,7 @@ class ThreadStream(RivalStream):
 
     def cancel(self) -> None:
         """Close it, once its thread has left it; nobody waits for that."""
-        if not self._over and self._closing is None:
+        if not self._over:
             self._closing = start_after(self._job, self._shut)
 
     def _shut(self) -> None:

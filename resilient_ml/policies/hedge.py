@@ -261,16 +261,8 @@ class _Bout:
     def judge(self, rival: Rival) -> bool:
         """Whether *rival*, which has arrived, wins."""
         call = self._call
-        if self._streams:
-            if not self._opens_well(rival):
-                return False
-        else:
-            call.orphans += rival.call.orphans
-            try:
-                self.answer = self._hedge._accepted(rival.result())
-            except Exception as error:  # noqa: BLE001 - raised where nobody answers
-                self._failed(error)
-                return False
+        if not (self._opens_well(rival) if self._streams else self._answers_well(rival)):
+            return False
         self._hedge._learn(call, self._began, late=self._late)
         if getattr(rival.call, "degraded", False):
             call.degraded = True
@@ -279,8 +271,18 @@ class _Bout:
             self._hedge.emit(HedgeWon, call.now(), target=name, seconds=call.now() - self._began)
         return True
 
+    def _answers_well(self, rival: Rival) -> bool:
+        """Whether an attempt has ended in a good answer."""
+        self._call.orphans += rival.call.orphans
+        try:
+            self.answer = self._hedge._accepted(rival.result())
+        except Exception as error:  # noqa: BLE001 - raised where nobody answers
+            self._failed(error)
+            return False
+        return True
+
     def _opens_well(self, rival: Rival) -> bool:
-        """Whether a stream has arrived that may win; one that may not is closed."""
+        """Whether a stream has begun with good content, or ended without any; another one is closed."""
         try:
             for content in rival.result():  # one, or none of an answer that is empty
                 self._hedge._accepted(content)

@@ -128,8 +128,24 @@ def test_a_stream_without_content_is_an_answer_too(stream_world):
 
 
 def test_a_ready_answer_is_content_whatever_the_rules_of_chunks_make_of_it(stream_world):
-    guard = Pipeline(Hedge(delay=2), Stream(is_content=lambda chunk: chunk["text"]), Fallback("ready"))
+    asked = []
+    hedge = Hedge(delay=2, accept=lambda chunk: asked.append(chunk) or True)
+    guard = Pipeline(hedge, Stream(is_content=lambda chunk: chunk["text"]), Fallback("ready"))
     assert stream_world.call(guard(stream_world.model(ConnectionError))) == "ready"
+    assert asked == ["ready"]
+
+
+def test_policies_outside_are_given_what_the_winner_comes_to(stream_world):
+    seen = []
+
+    class Sees(Policy):
+        async def around(self, proceed, call):
+            seen.append(await proceed(call))
+            return seen[-1]
+
+    guard = Pipeline(Sees(), Hedge(delay=2), Fallback("ready"))
+    assert stream_world.call(guard(stream_world.model(ConnectionError))) == "ready"
+    assert seen == ["ready"]
 
 
 def test_arguments_reach_each_attempt(stream_world):
@@ -244,6 +260,15 @@ def test_where_all_fail_the_first_failure_comes_out_with_a_note(stream_world):
     reading = stream_world.read(Hedge(delay=2)(model))
     assert (str(reading.error), reading.ended) == ("second", 5)
     assert reading.error.__notes__ == ["another attempt failed too: ConnectionError"]
+
+
+def test_what_is_told_of_the_failure_is_of_the_attempt_that_failed_with_it(stream_world):
+    """A second attempt of a retry outside adds its own waiting to that."""
+    model = stream_world.model(slow(4, ConnectionError()), slow(1, TimeoutError()), hang())
+    guard = Pipeline(Retry(2, backoff=AT_ONCE), Hedge(delay=2, ratio=1, hedges=1), Timeout(first=5))
+    error = stream_world.failure(guard(model))
+    assert isinstance(error, StreamTimeout)
+    assert error.waited_seconds == 1 + 5
 
 
 def test_where_the_input_is_to_blame_nobody_else_is_waited_for(stream_world):
@@ -525,10 +550,11 @@ def test_a_place_outside_is_held_until_the_loser_has_ended(stream_world, outside
     def tokens():
         script.starts.append(1)
         if len(script.starts) == 1:
-            stream_world.clock.sleep(9)
+            stream_world.clock.sleep(5)
             try:
                 yield "late"
             finally:
+                stream_world.clock.sleep(4)
                 held.append("closed")
         yield "a"
         yield "b"
