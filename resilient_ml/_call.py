@@ -125,7 +125,10 @@ class Runtime(Protocol):
         """What runs the body: the number of a thread, or a task."""
 
     def spawn(self, step: Callable[[Call], Any], call: Call) -> Rival:
-        """Start *step* with a call of its own, on a worker thread or in a task. Not for streams."""
+        """Start *step* with a call of its own, on a worker thread or in a task; a stream to its content."""
+
+    def carry_on(self, rival: Any, call: Call) -> Awaitable[Any]:
+        """Pass on, as *call*'s, what a *rival* that streams has and what follows; gives what it returns."""
 
     def aside(self, work: Callable[[], object]) -> bool:
         """Start plain *work* on a worker thread; nobody waits for it. Whether there was a thread to start."""
@@ -248,8 +251,16 @@ def make_stream_call(
 
 
 def fork_call(call: Call) -> Call:
-    """A call of its own for an attempt that runs beside others; not for streams, whose way out is one."""
-    own = make_call(type(call), call.fn, call.args, call.kwargs, call.deadline)
+    """A call of its own for an attempt that runs beside others; a stream's with a way out of its own."""
+    if call.outlet is None:
+        own = make_call(type(call), call.fn, call.args, call.kwargs, call.deadline)
+    else:
+        tape = None if call.tape is None else call.tape.fork()
+        own = make_stream_call(
+            type(call), call.fn, call.args, call.kwargs, call.deadline, type(call.outlet)(), tape
+        )
+        own.then = call.then
+        own.gaps = call.gaps
     own.limit = call.limit
     own.threads = call.threads
     own.attempt = call.attempt

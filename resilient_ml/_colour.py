@@ -41,6 +41,15 @@ class Colour(Enum):
         return self in (Colour.STREAM, Colour.ASYNC_STREAM)
 
 
+ANSWERED_BY = {
+    Colour.CALL: {Colour.CALL},
+    Colour.ASYNC_CALL: {Colour.CALL, Colour.ASYNC_CALL},
+    Colour.STREAM: {Colour.CALL, Colour.STREAM},
+    Colour.ASYNC_STREAM: {Colour.CALL, Colour.ASYNC_CALL, Colour.ASYNC_STREAM},
+}
+"""Which colours of another callable can answer for which colour of a function."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A callable with its colour and a name to call it by in messages."""

@@ -60,6 +60,12 @@ class Tape:
         self.ran_out: object = None
         self.lost: str | None = None
 
+    def fork(self) -> Tape:
+        """A tape of its own for an attempt that runs beside others, while nothing has been passed on."""
+        own = Tape(self.rules, self.began)
+        own.waited, own.reader = self.waited, self.reader
+        return own
+
     def resumable(self) -> bool:
         """Whether another attempt may follow what was passed on."""
         return self.why_not() is None

@@ -134,6 +134,7 @@ ALSO_GUARDED = {
     "_drivers.expiry": {"asyncio"},  # a deadline on asyncio's own timers
     "_drivers.own_task": {"asyncio"},  # a task for what may not let itself be cancelled
     "_drivers.rivals": {"asyncio", "anyio", "trio"},  # attempts in tasks of their own
+    "_drivers.task_streams": {"asyncio", "anyio", "trio"},  # the same, of streams
     "_drivers.loops": {"asyncio"},  # asks which loop runs here
     "_drivers.leaf": {"asyncio"},  # knows futures and tasks as results that are none yet
 }

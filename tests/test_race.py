@@ -15,7 +15,7 @@ class Runner:
         self.cancelled = False
         self.callbacks = []
 
-    def when_ended(self, callback):
+    def when_arrived(self, callback):
         self.callbacks.append(callback)
 
     def cancel(self):
@@ -109,7 +109,7 @@ def test_an_end_in_the_very_moment_of_listening_is_told_once():
             one.finish()
             return True
 
-    race._ended = Ended()
+    race._arrived = Ended()
     assert race.listen(lambda: woken.append("once"))
     assert woken == ["once"]
     assert race.heard() is one

@@ -6,8 +6,7 @@ import asyncio
 import inspect
 import math
 import time
-import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -23,9 +22,11 @@ from .attempt import Attempt
 from .expiry import Expiry, LoopTimer, timer_of
 from .leaf import expired
 from .loops import running_task
+from .outlet import Outlet, emit, finish, until_item
 from .own_task import close_behind
-from .streams import Outlet, emit, emit_rest, emit_whole, forget, thrower
+from .streams import emit_rest, emit_whole, forget, thrower
 from .suspending import Suspending
+from .task_streams import TaskStream
 
 
 async def leaf(call: Call) -> Any:
@@ -181,34 +182,6 @@ async def _close(stream: Any, call: Call, orphans: tuple[Job, ...]) -> None:
         await closing
 
 
-@types.coroutine
-def _until_item(
-    resume: Callable[[], Any], body: Coroutine[Any, Any, Any], outlet: Outlet
-) -> Generator[Any, Any, bool]:
-    """Run *body* to its next item (True) or to its end (False); what else it waits for goes to the loop."""
-    try:
-        signal = resume()
-        while signal is not outlet:
-            try:
-                reply = yield signal
-            except BaseException as error:
-                signal = body.throw(error)
-            else:
-                signal = body.send(reply)
-    except StopIteration:
-        return False
-    return True
-
-
-async def _finish(resume: Callable[[], Any], body: Coroutine[Any, Any, Any], outlet: Outlet) -> None:
-    try:
-        emitted = await _until_item(resume, body, outlet)
-    except GeneratorExit:
-        return
-    if emitted:
-        body.close()
-
-
 class AsyncStreamRuntime(Suspending):
     """Suspends the task; what takes the call's place emits."""
 
@@ -232,6 +205,14 @@ class AsyncStreamRuntime(Suspending):
             call.tape.passed(item)
         await emit(call, item)
 
+    def spawn(self, step: Step, call: Call) -> TaskStream:
+        """Start *step* in a task of its own, where it runs to its first content."""
+        return TaskStream(step, call, running_task())
+
+    async def carry_on(self, rival: TaskStream, call: Call) -> Any:
+        """Pass on what *rival* has and what follows."""
+        return await rival.carry_on(call)
+
 
 AsyncStreamCall = call_type("AsyncStreamCall", AsyncStreamRuntime(), time.monotonic, STREAM_SLOTS)
 
@@ -246,13 +227,12 @@ def guarded_async_stream(fn: Callable[..., Any], step: Step, rules: StreamRules 
         body = step(call)
         again = resume = partial(body.send, None)
         try:
-            while await _until_item(resume, body, outlet):
+            while await until_item(resume, body, outlet):
                 try:
                     outlet.sent = yield outlet.item
                 except GeneratorExit:
                     # The user's stream is closed by the leaf, which may have to wait for it.
-                    outlet.closing = True
-                    await _finish(again, body, outlet)
+                    await finish(again, body, outlet)
                     raise
                 except BaseException as error:
                     resume = partial(body.throw, error)

@@ -16,6 +16,7 @@ from .._call import NEVER, Call, call_type
 from .._colour import Colour, Target, name_of
 from .._derive import Step, bind_blocking, bind_suspending
 from .._policy import Policy
+from .._race import Rival
 from ..kinds import kind_of
 from .leaf import UNFINISHED, abandon, check_room, expired, unfinished
 from .loops import warn_if_blocking
@@ -135,6 +136,9 @@ class Blocking:
     def relay(self, item: Any, call: Call) -> None:
         """A plain call has no items."""
 
+    def carry_on(self, rival: Any, call: Call) -> None:
+        """A call that has ended has no rest."""
+
     def who(self) -> object:
         """The number of this thread."""
         return threading.get_ident()
@@ -180,11 +184,14 @@ class BlockingCoroutines:
     async def relay(self, item: Any, call: Call) -> None:
         """A plain call has no items."""
 
+    async def carry_on(self, rival: Any, call: Call) -> None:
+        """A call that has ended has no rest."""
+
     def who(self) -> object:
         """The number of this thread."""
         return threading.get_ident()
 
-    def spawn(self, step: Step, call: Call) -> ThreadRival:
+    def spawn(self, step: Step, call: Call) -> Rival:
         """Start *step* on a worker thread, where it is run to its end."""
         return ThreadRival(start(_completed, (step, call), {}, call.deadline), call)
 

@@ -100,7 +100,10 @@ class LoopTimer:
         expiry.until = until = loop.time() + seconds
         if until < expiry.queued:
             expiry.queued = until
-            heapq.heappush(self._heap, (until, next(self._numbers), expiry))
+            heap = self._heap
+            while heap and heap[0][2].task is None:
+                heapq.heappop(heap)
+            heapq.heappush(heap, (until, next(self._numbers), expiry))
             if until < self._armed_at:
                 self._arm(loop, until)
 

@@ -35,7 +35,7 @@ class ThreadRival:
     def cancel(self) -> None:
         """A thread runs to its end."""
 
-    def when_ended(self, callback: Callable[[], object]) -> None:
+    def when_arrived(self, callback: Callable[[], object]) -> None:
         """Call *callback*, on the worker's thread."""
         self._job.when_finished(callback)
 
@@ -79,7 +79,7 @@ class _InTask:
         finally:
             del error
 
-    def when_ended(self, callback: Callable[[], object]) -> None:
+    def when_arrived(self, callback: Callable[[], object]) -> None:
         """Call *callback* on the loop's thread."""
         if self._finished:
             callback()
@@ -88,7 +88,7 @@ class _InTask:
 
     def when_finished(self, callback: Callable[[], object]) -> None:
         """Call *callback* once nothing of the attempt runs any more."""
-        self.when_ended(with_orphans(self.call, callback))
+        self.when_arrived(with_orphans(self.call, callback))
 
     def _end(self) -> None:
         self._finished = True

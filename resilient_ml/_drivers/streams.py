@@ -12,8 +12,7 @@ What the consumer sends or throws in, and its closing early, reach the user's st
 from __future__ import annotations
 
 import time
-import types
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,41 +26,12 @@ from ..errors import DeadlineExceeded
 from . import blocking
 from .attempt import THROWN, Attempt
 from .blocking import BlockingCoroutines
+from .outlet import Outlet, emit, suspended
+from .thread_streams import ThreadStream
 from .workers import start_after
 
 _NONE: dict[str, Any] = {}
 """No keyword arguments."""
-
-
-class Outlet:
-    """Where items leave the pipeline, and what the consumer sends comes in, its leaving included."""
-
-    __slots__ = ("closing", "item", "sent", "tap")
-
-    def __init__(self) -> None:
-        self.closing = False
-        self.item: Any = None
-        self.sent: Any = None
-        self.tap: Callable[[Any], bool] | None = None
-        """Looks at each item that is about to be passed on, and says whether to."""
-
-
-@types.coroutine
-def emit(call: Call, item: Any) -> Generator[Outlet, None, Any]:
-    """Pass *item* on to the consumer; returns what it sends back."""
-    outlet: Outlet = call.outlet
-    tap = outlet.tap
-    if tap is not None and not tap(item):
-        return None
-    outlet.item = item
-    call.emitted += 1
-    yield outlet
-    if outlet.closing:
-        # Raised here and not thrown in: a GeneratorExit that is thrown into a coroutine closes what it awaits
-        # at once, and no cleanup could wait for anything.
-        raise GeneratorExit
-    sent, outlet.sent = outlet.sent, None
-    return sent
 
 
 async def emit_whole(call: Call, item: Any) -> Any:
@@ -217,6 +187,14 @@ class StreamRuntime(BlockingCoroutines):
             call.tape.passed(item)
         await emit(call, item)
 
+    def spawn(self, step: Step, call: Call) -> ThreadStream:
+        """Start *step* on a worker thread, where it runs to its first content."""
+        return ThreadStream(step, call)
+
+    async def carry_on(self, rival: ThreadStream, call: Call) -> Any:
+        """Pass on what *rival* has and what follows."""
+        return await rival.carry_on(call)
+
 
 StreamCall = call_type("StreamCall", StreamRuntime(), time.monotonic, STREAM_SLOTS)
 
@@ -240,10 +218,7 @@ def guarded_stream(
                     return stop.value
                 if signal is not outlet:
                     body.close()
-                    raise RuntimeError(
-                        f"a policy of {name!r} suspended in a plain stream, where nothing can resume it; "
-                        "in around(), await only proceed(call) and call.runtime"
-                    )
+                    raise suspended(name)
                 try:
                     outlet.sent = yield outlet.item
                 except GeneratorExit:

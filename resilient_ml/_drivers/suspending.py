@@ -17,12 +17,13 @@ from .._call import NEVER, Call, call_type
 from .._colour import Colour, Target, name_of
 from .._derive import Step, bind_suspending
 from .._policy import Policy
+from .._race import Rival
 from ..kinds import kind_of
 from .expiry import timer_of
 from .leaf import UNFINISHED, UNLIMITED, abandon, check_room, expired, unfinished
 from .loops import running_task
 from .own_task import in_own_task
-from .rivals import TaskRival, TrioRival, rival_in_task
+from .rivals import rival_in_task
 from .workers import aside, start
 
 
@@ -238,11 +239,14 @@ class Suspending:
     async def relay(self, item: Any, call: Call) -> None:
         """A call has no items."""
 
+    async def carry_on(self, rival: Any, call: Call) -> None:
+        """A call that has ended has no rest."""
+
     def who(self) -> object:
         """This task."""
         return running_task() or _trio_task()
 
-    def spawn(self, step: Step, call: Call) -> TaskRival | TrioRival:
+    def spawn(self, step: Step, call: Call) -> Rival:
         """Start *step* in a task of its own."""
         return rival_in_task(step, call, running_task())
 

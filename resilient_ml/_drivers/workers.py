@@ -75,6 +75,10 @@ class Job:
             self._error = error
             del self  # the traceback holds this frame: nobody may ever ask for an abandoned job's error
 
+    def within(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Call *fn* in the context that the job ran in, once it has finished; on this thread."""
+        return self._context.run(fn, *args)
+
     def finish(self) -> None:
         """Wake whoever waits; on the worker, after it is free for the next job."""
         self.finished = True

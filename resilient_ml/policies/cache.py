@@ -199,7 +199,7 @@ class Cache(Policy):
         visit.out()
         self._refreshing.add(rival)
         call.orphans = (*call.orphans, rival)  # what policies outside hold, they hold until it has ended
-        rival.when_ended(partial(self._refreshed, rival, visit, lookup))
+        rival.when_arrived(partial(self._refreshed, rival, visit, lookup))
 
     def _refreshed(self, rival: Rival, visit: Visit, lookup: Lookup) -> None:
         self._refreshing.discard(rival)

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, get_args
 from .. import _checks
 from .._ambient import PANIC
 from .._call import Call, Proceed
-from .._colour import Colour, Target, target_of
+from .._colour import ANSWERED_BY, Target, target_of
 from .._notes import add_note
 from .._policy import Policy
 from ..errors import Rejected
@@ -24,14 +24,6 @@ AllOut = Literal["fail_fast", "wait", "panic", "least_bad"]
 
 _SHORTEST = 0.001
 """The least that is waited for a target, so that one which is back at once is not asked in a circle."""
-
-_SERVED_BY = {
-    Colour.CALL: {Colour.CALL},
-    Colour.ASYNC_CALL: {Colour.CALL, Colour.ASYNC_CALL},
-    Colour.STREAM: {Colour.CALL, Colour.STREAM},
-    Colour.ASYNC_STREAM: {Colour.CALL, Colour.ASYNC_CALL, Colour.ASYNC_STREAM},
-}
-"""Which colours of a fallback can answer for which colour of a function."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,11 +109,11 @@ class Fallback(Policy):
                 "pass 'wait' or 'fail_fast'"
             )
         for step in self._steps:
-            if step.target is not None and step.target.colour not in _SERVED_BY[target.colour]:
+            if step.target is not None and step.target.colour not in ANSWERED_BY[target.colour]:
                 raise TypeError(
                     f"Fallback cannot serve {target.colour.value} {target.name!r} from "
                     f"{step.target.colour.value} {step.target.name!r}; pass a target of colour "
-                    + " or ".join(sorted(colour.value for colour in _SERVED_BY[target.colour]))
+                    + " or ".join(sorted(colour.value for colour in ANSWERED_BY[target.colour]))
                 )
 
     async def around(self, proceed: Proceed[T], call: Call) -> T:

@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from .. import _checks
-from .._call import Call, Limit, Proceed, fork_call
-from .._colour import Colour, Target, name_of, target_of
+from .._call import Call, Job, Limit, Proceed, fork_call
+from .._colour import ANSWERED_BY, Target, name_of, target_of
 from .._notes import add_note
 from .._policy import Policy
 from .._race import Race, Rival
@@ -21,12 +21,6 @@ from ..machines.hedging import HedgeMachine
 from ..machines.retry_budget import RetryBudget
 
 T = TypeVar("T")
-
-_ASKED_FOR = {
-    Colour.CALL: {Colour.CALL},
-    Colour.ASYNC_CALL: {Colour.CALL, Colour.ASYNC_CALL},
-}
-"""Which colours of a target can be asked for which colour of a function."""
 
 
 class Hedge(Policy):
@@ -44,9 +38,15 @@ class Hedge(Policy):
     good answer is served. Where both fail, or the input is to blame (``bad_input``), the first failure comes
     out.
 
+    Streams race for their first content, as ``Stream(is_content=)`` decides, and the delay is learned from
+    how long that takes. The one that has it first is passed on to its end, the others are closed; items of
+    two are never mixed. What goes wrong after the first content is an interrupted stream as any other: a
+    Retry or Fallback outside goes on from it as ``Stream(on_interrupt=)`` says, and is not hedged.
+
     From the moment the delay is known each attempt runs in a task, or on a worker thread, of its own: a
-    plain function's call then costs a hand-over between threads more. Only guard what may safely be done
-    twice. Streams have no single result to race for, and are refused.
+    plain function's call then costs a hand-over between threads more. Streams do from the beginning: an async
+    one stays in its task and costs two turns of the loop for each item, a plain one goes on on the thread of
+    its reader once it has won. Only guard what may safely be done twice.
 
     Args:
         targets: What to ask instead, in turn: other replicas, of any colour that can answer for the guarded
@@ -56,7 +56,8 @@ class Hedge(Policy):
         quantile: Which quantile of the calls' lengths it then is, above 0 and below 1.
         ratio: The most hedges, as a share of all calls, above 0 and at most 1; ten may be saved up.
         hedges: The most that one call may start, each a delay after the one before; from 1.
-        accept: Says whether an answer is good enough to win; takes the answer. What it refuses is a failure.
+        accept: Says whether an answer is good enough to win; takes the answer, of a stream its first content.
+            What it refuses is a failure. A stream that ends without any content is not asked about.
         minimum_calls: So many calls are seen before a delay is learned from them; from 1.
         max_abandoned: While so many attempts that lost are still running, nothing is hedged; from 1.
         name: How messages call it; by default the name of the function it guards.
@@ -115,25 +116,23 @@ class Hedge(Policy):
         self._turns = itertools.count()
 
     def check(self, target: Target) -> None:
-        """Refuse streams, and targets that cannot answer for *target*'s colour."""
-        if target.colour.streams:
-            raise TypeError(
-                f"Hedge cannot guard {target.colour.value} {target.name!r}: a stream has no single result to "
-                "race for; bound its first item with Timeout(first=), with a Retry or Fallback outside"
-            )
+        """Refuse targets that cannot answer for *target*'s colour."""
         for other in self._targets:
-            if other.colour not in _ASKED_FOR[target.colour]:
+            if other.colour not in ANSWERED_BY[target.colour]:
                 raise TypeError(
                     f"Hedge cannot ask {other.colour.value} {other.name!r} for {target.colour.value} "
                     f"{target.name!r}; pass a target of colour "
-                    + " or ".join(sorted(colour.value for colour in _ASKED_FOR[target.colour]))
+                    + " or ".join(sorted(colour.value for colour in ANSWERED_BY[target.colour]))
                 )
 
     async def around(self, proceed: Proceed[T], call: Call) -> T:
         """Proceed, and once more if that takes long; serve the first good answer."""
+        streams = call.outlet is not None
+        if streams and call.emitted:  # it goes on after others: there is no first content to wait for
+            return await proceed(call)
         delay = self._machine.begin()
         began = call.now()
-        if delay is None:
+        if delay is None and not streams:
             answer: T = self._accepted(await proceed(call))
             self._learn(call, began, late=False)
             return answer
@@ -149,10 +148,13 @@ class Hedge(Policy):
                 if rival is None:
                     bout.ask_again()
                 elif bout.judge(rival):
-                    if bout.leave():
+                    bout.leave()
+                    answer = await call.runtime.carry_on(rival, call) if streams else cast(T, bout.answer)
+                    if bout.left:
                         await call.runtime.sleep(0)  # those that were cancelled get a turn to end
-                    return cast(T, bout.answer)
-            if bout.leave():
+                    return answer
+            bout.leave()
+            if bout.left:
                 await call.runtime.sleep(0)
             raise bout.lost()
         finally:
@@ -209,23 +211,28 @@ class _Bout:
     """The attempts of one call."""
 
     __slots__ = (
-        *("_began", "_call", "_delay", "_hedge", "_hedges", "_late", "_proceed"),
-        *("answer", "due", "failure", "race"),
+        *("_began", "_call", "_delay", "_hedge", "_hedges", "_late", "_proceed", "_streams"),
+        *("answer", "due", "failure", "left", "race"),
     )
 
-    def __init__(self, hedge: Hedge, proceed: Proceed[Any], call: Call, began: float, delay: float) -> None:
+    def __init__(
+        self, hedge: Hedge, proceed: Proceed[Any], call: Call, began: float, delay: float | None
+    ) -> None:
+        self._streams = call.outlet is not None
         self._hedge = hedge
         self._proceed = proceed
         self._call = call
         self._began = began
-        self._delay = delay
+        self._delay = math.inf if delay is None else delay
         self._hedges: dict[Rival, str] = {}
         self._late = False
-        self.due: float = began + delay
+        self.due: float = began + self._delay
         """When to ask again, if nobody has answered."""
         self.answer: Any = None
         self.failure: Exception | None = None
         """What to raise if nobody answers."""
+        self.left = False
+        """Whether any was left behind."""
         self.race = Race()
         self.race.enter(call.runtime.spawn(proceed, fork_call(call)))
 
@@ -252,13 +259,9 @@ class _Bout:
         hedge.emit(HedgeStarted, call.now(), target=name, delay=self._delay)
 
     def judge(self, rival: Rival) -> bool:
-        """Whether *rival*, which has ended, wins."""
+        """Whether *rival*, which has arrived, wins."""
         call = self._call
-        call.orphans += rival.call.orphans
-        try:
-            self.answer = self._hedge._accepted(rival.result())
-        except Exception as error:  # noqa: BLE001 - raised where nobody answers
-            self._failed(error)
+        if not (self._opens_well(rival) if self._streams else self._answers_well(rival)):
             return False
         self._hedge._learn(call, self._began, late=self._late)
         if getattr(rival.call, "degraded", False):
@@ -266,6 +269,32 @@ class _Bout:
         name = self._hedges.get(rival)
         if name is not None:
             self._hedge.emit(HedgeWon, call.now(), target=name, seconds=call.now() - self._began)
+        return True
+
+    def _answers_well(self, rival: Rival) -> bool:
+        """Whether an attempt has ended in a good answer."""
+        self._call.orphans += rival.call.orphans
+        try:
+            self.answer = self._hedge._accepted(rival.result())
+        except Exception as error:  # noqa: BLE001 - raised where nobody answers
+            self._failed(error)
+            return False
+        return True
+
+    def _opens_well(self, rival: Rival) -> bool:
+        """Whether a stream has begun with good content, or ended without any; another one is closed."""
+        try:
+            for content in rival.result():  # one, or none of an answer that is empty
+                self._hedge._accepted(content)
+        except BaseException as error:
+            rival.cancel()
+            self._leave_behind((rival,))
+            if not isinstance(error, Exception):
+                raise
+            if self.failure is None:
+                self._call.tape = rival.call.tape  # what is told of the failure, which may be raised
+            self._failed(error)
+            return False
         return True
 
     def _failed(self, error: Exception) -> None:
@@ -283,13 +312,15 @@ class _Bout:
         assert self.failure is not None
         return self.failure
 
-    def leave(self) -> bool:
+    def leave(self) -> None:
         """Cancel those who run; what outer policies hold, they hold until these have ended."""
-        left = self.race.leave()
+        self._leave_behind(self.race.leave())
+
+    def _leave_behind(self, left: tuple[Job, ...]) -> None:
         for job in left:
             self._hedge._limit.abandon(job)
+            self.left = True
         self._call.orphans += left
-        return bool(left)
 
     def end(self) -> None:
         """Nothing is kept, and nobody is left running, however it ended."""

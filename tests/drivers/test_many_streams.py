@@ -17,6 +17,7 @@ from resilient_ml import (
     CircuitBreaker,
     ConstantBackoff,
     Fallback,
+    Hedge,
     Pipeline,
     Retry,
     Stream,
@@ -65,7 +66,7 @@ class Reader(Exception):
     """What a reader throws in."""
 
 
-def guard():
+def guard(*racing):
     parts = Bulkhead(AT_ONCE), CircuitBreaker(failure_rate=None, consecutive_failures=None)
     rules = Stream(
         is_final=lambda chunk: chunk == "end",
@@ -73,7 +74,8 @@ def guard():
         continuation=lambda args, kwargs, partial: (args, kwargs),
     )
     limits = Timeout(60, first=1, gap=1)
-    whole = Pipeline(Fallback("x", on=Reader), rules, Retry(2, backoff=ConstantBackoff(0.1)), *parts, limits)
+    retry = Retry(2, backoff=ConstantBackoff(0.1))
+    whole = Pipeline(Fallback("x", on=Reader), rules, retry, *parts, *racing, limits)
     return whole, parts[0], limits
 
 
@@ -155,11 +157,20 @@ async def read(stream, way):
         pass
 
 
+def racing():
+    """Asks again for whatever is late, and there is always something to pay it from."""
+    return Hedge(delay=0.05, quantile=0.5, ratio=1)
+
+
+RACES = pytest.mark.parametrize("races", [(), (racing,)], ids=["one", "racing"])
+
+
+@RACES
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_ten_thousand_async_streams_leave_nothing_behind(backend, caplog):
+def test_ten_thousand_async_streams_leave_nothing_behind(backend, caplog, races):
     opened = Open()
-    guarded, bulkhead, limits = guard()
+    guarded, bulkhead, limits = guard(*(race() for race in races))
 
     model = guarded(coroutine(opened))
 
@@ -205,9 +216,10 @@ def test_ten_thousand_async_streams_leave_nothing_behind(backend, caplog):
     assert opened.begun >= MANY * 0.8
 
 
-def test_ten_thousand_plain_streams_leave_nothing_behind():
+@RACES
+def test_ten_thousand_plain_streams_leave_nothing_behind(races):
     opened = Open()
-    guarded, bulkhead, limits = guard()
+    guarded, bulkhead, limits = guard(*(race() for race in races))
 
     model = guarded(plain(opened))
     ways = [way for way in WAYS if way != "cancelled"]

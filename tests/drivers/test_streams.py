@@ -10,6 +10,7 @@ from resilient_ml import (
     Colour,
     ConstantBackoff,
     Fallback,
+    Hedge,
     Pipeline,
     Retry,
     Timeout,
@@ -21,6 +22,8 @@ from ..worlds import hang, items, slow
 STACKS = {
     "nothing": lambda: (),
     "limits": lambda: (Bulkhead(5), Timeout(5)),
+    "a race": lambda: (Hedge(delay=9),),
+    "a race with limits": lambda: (Bulkhead(5), Timeout(5), Hedge(delay=1)),
     "everything": lambda: (Fallback(0, on=OSError), Retry(1), CircuitBreaker(), Bulkhead(5), Timeout(5)),
 }
 

@@ -12,6 +12,7 @@ from resilient_ml import (
     CircuitBreaker,
     Colour,
     Fallback,
+    Hedge,
     Pipeline,
     Policy,
     Retry,
@@ -24,6 +25,8 @@ from ..worlds import items
 STACKS = {
     "nothing": lambda: (),
     "limits": lambda: (Bulkhead(5), Timeout(5)),
+    "a race": lambda: (Hedge(delay=9),),
+    "a race with limits": lambda: (Bulkhead(5), Timeout(5), Hedge(delay=1)),
     "everything": lambda: (Fallback(0, on=OSError), Retry(1), CircuitBreaker(), Bulkhead(5), Timeout(5)),
 }
 

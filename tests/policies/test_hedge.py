@@ -503,11 +503,6 @@ def test_remaining_is_told_to_each_attempt(call_world):
 # ---- what it refuses
 
 
-def test_streams_are_refused(stream_world):
-    with pytest.raises(TypeError, match="a stream has no single result to race for; bound its first item"):
-        Hedge()(stream_world.model("cat"))
-
-
 def test_a_target_of_another_colour_is_refused():
     async def other():
         return "cat"

@@ -482,6 +482,18 @@ def test_many_pulls_cost_the_timer_one_entry_and_leave_none(clock):
     assert max(sizes) <= 2
 
 
+def test_streams_that_are_over_are_forgotten_by_the_timer(clock):
+    world = World(Colour.ASYNC_STREAM, "asyncio", clock)
+
+    async def main():
+        safe = Timeout(60)(world.model(items("a", "b")))
+        for _ in range(50):
+            assert [item async for item in safe()] == ["a", "b"]
+        return len(expiry.timer_of(asyncio.get_running_loop())._heap)
+
+    assert world.run(main) == 1
+
+
 def test_a_fallback_of_a_stream_is_not_begun_when_the_callers_time_is_up(stream_world):
     world = stream_world
     breaker = CircuitBreaker()

@@ -93,7 +93,7 @@ class SimulatedRival(Request):
             except Cancelled as cancelled:
                 self._end(None, cancelled)
 
-    def when_ended(self, callback: Callable[[], object]) -> None:
+    def when_arrived(self, callback: Callable[[], object]) -> None:
         """Call *callback* once it has ended; at once if it has."""
         if self.finished:
             callback()
@@ -102,7 +102,7 @@ class SimulatedRival(Request):
 
     def when_finished(self, callback: Callable[[], object]) -> None:
         """Call *callback* once nothing of it runs any more."""
-        self.when_ended(with_orphans(self.call, callback))
+        self.when_arrived(with_orphans(self.call, callback))
 
     def ended(self, value: Any, error: Exception | None) -> None:
         """It has returned *value*, or raised *error*."""

@@ -87,6 +87,9 @@ class Simulated:
     async def relay(self, item: Any, call: Call) -> None:
         """A call has no items."""
 
+    async def carry_on(self, rival: Any, call: Call) -> None:
+        """A call that has ended has no rest."""
+
     def who(self) -> object:
         """Nobody in particular; what a request is inside of is in its context."""
         return object()

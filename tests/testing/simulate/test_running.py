@@ -352,7 +352,19 @@ def test_it_runs_inside_of_an_event_loop_a_deadline_and_virtual_time():
 
 def test_it_offers_policies_all_that_they_may_wait_for():
     offered = {name for name in vars(Runtime) if not name.startswith("_")}
-    assert offered == {"aside", "invoke", "relay", "run", "serve", "signal", "sleep", "spawn", "wait", "who"}
+    assert offered == {
+        "aside",
+        "carry_on",
+        "invoke",
+        "relay",
+        "run",
+        "serve",
+        "signal",
+        "sleep",
+        "spawn",
+        "wait",
+        "who",
+    }
     assert offered <= set(dir(Simulated))
 
 
