@@ -49,7 +49,7 @@ count for no coverage: each line has a test of its own that says what it is for.
 
 
 def pytest_configure():
-    """Keep coverage, where it begins anew in a forked child, from writing down its stack to debug itself: that
+    """Keep coverage, where it begins anew in a forked child, from writing down its stack for debugging: that
     asks of each frame which of a thousand modules it is from, and takes seconds."""
     collector = sys.modules.get("coverage.collector")
     if collector is not None:
