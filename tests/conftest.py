@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import threading
 from pathlib import Path
 
 import hypothesis  # noqa: F401 - asks the collector who holds a generator of luck, which it does not see once frozen
@@ -59,15 +60,16 @@ def pytest_configure():
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     """Count nothing while one of these runs."""
-    coverage = sys.modules.get("coverage")
-    counting = coverage.Coverage.current() if coverage and item.path in UNCOUNTED else None
-    if counting is None:
+    if item.path not in UNCOUNTED or "coverage" not in sys.modules:
         return (yield)
-    counting.stop()
+    here, in_threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
     try:
         return (yield)
     finally:
-        counting.start()
+        sys.settrace(here)
+        threading.settrace(in_threads)
 
 
 def pytest_collection_finish():
