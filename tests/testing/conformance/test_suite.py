@@ -17,6 +17,7 @@ from resilient_ml import (
     CircuitBreaker,
     Colour,
     ConstantBackoff,
+    Fallback,
     Keyed,
     Pipeline,
     Policy,
@@ -41,6 +42,14 @@ THE_SAME = Policy()
 def test_each_check_is_a_test_of_its_own(check):
     verdict = check(lambda: Bulkhead(2, queue=2))
     assert (verdict.check, verdict.where, verdict.status) == (check.name, check.where, "kept")
+
+
+def test_what_answers_for_the_model_and_learns_from_failures_is_judged_as_such():
+    report = conformance.check(
+        lambda: Pipeline(Fallback("popular"), Retry(2, backoff=ConstantBackoff(0)), CircuitBreaker()),
+        only={"errors", "cancellation", "interrupts", "permits", "reentrancy"},
+    )
+    assert {verdict.status for verdict in report.verdicts} == {"kept"}
 
 
 def test_every_promise_is_checked_in_every_colour_that_it_is_about():
