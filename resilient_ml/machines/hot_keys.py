@@ -130,8 +130,7 @@ class HotKeyMachine:
 
     def _hot_keys(self, total: int) -> int:
         """How many keys are hot: at most 1 / share of them can be."""
-        heavy = self._sketch.top(int(1 / self.share) + 1)
-        return max(1, sum(one.count - one.error > self.share * total for one in heavy))
+        return max(1, self._sketch.above(self.share * total))
 
     def after_fork(self) -> None:
         """Nobody is inside in the child."""

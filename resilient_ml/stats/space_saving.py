@@ -86,6 +86,16 @@ class SpaceSaving(Generic[K]):
         """How often *key* came, at least."""
         return self._counts.get(key, 0) - self._errors.get(key, 0)
 
+    def above(self, least: float) -> int:
+        """How many keys came more often than *least*, surely."""
+        errors = self._errors
+        return sum(
+            count - errors[key] > least
+            for count, keys in self._buckets.items()
+            if count > least  # for most it is not, and there are fewer counts than keys
+            for key in keys
+        )
+
     def top(self, most: int) -> list[Heavy[K]]:
         """The heaviest keys, the heaviest first, at most *most*."""
         counts = sorted(self._counts.items(), key=lambda pair: -pair[1])[:most]

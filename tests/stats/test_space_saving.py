@@ -27,6 +27,14 @@ def test_true_counts_are_within_the_error_and_heavy_keys_are_there(keys, size):
             assert key in found
 
 
+@given(keys=st.lists(st.integers(0, 8), max_size=120), size=st.integers(1, 6), least=st.floats(0, 30))
+def test_those_above_are_all_that_surely_came_more_often(keys, size, least):
+    heaviest = SpaceSaving(size, window=50)
+    for key in keys:
+        heaviest.add(key)
+    assert heaviest.above(least) == sum(one.count - one.error > least for one in heaviest.top(size))
+
+
 def test_a_count_that_nobody_has_is_nought():
     assert SpaceSaving(3).surely("cat") == 0
     assert SpaceSaving(3).top(5) == []
