@@ -14,6 +14,7 @@ Simulated time, so the figures do not depend on the machine; the median of the s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isnan
 from statistics import median
 
 from measuring import Options, options
@@ -55,7 +56,8 @@ def overload(seeds: Sequence[int]) -> list[list[str]]:
             late.append(1000 * float(seen.latency(0.99)) if seen.ok.any() else float("nan"))
         goodput = median(shares)
         met = ("yes" if goodput >= 0.9 else "no") if name == "Queue(size=1000)" else "-"
-        rows.append([name, f"{goodput:.1%}", f"{median(late):.0f} ms", met])
+        tail = "-" if isnan(median(late)) else f"{median(late):.0f} ms"
+        rows.append([name, f"{goodput:.1%}", tail, met])
     return rows
 
 
