@@ -61,20 +61,29 @@ class _SignalStorm(Before):
             raise RuntimeError(
                 f"{self.title()} sets a handler for SIGALRM, as only the main thread can; make the call there"
             )
-        case.kept = signal.signal(signal.SIGALRM, lambda signum, frame: self.handler())
-        signal.setitimer(signal.ITIMER_REAL, self.period, self.period)
+        case.kept = signal.signal(signal.SIGALRM, partial(self._arrive, case)) or signal.SIG_DFL
+        signal.setitimer(signal.ITIMER_REAL, self.period)
+
+    def _arrive(self, case: Case, signum: int, frame: object) -> None:
+        # One that came before the last was dealt with would nest, and a slow handler overflow the stack.
+        try:
+            self.handler()
+        finally:
+            if case.kept is not None:
+                signal.setitimer(signal.ITIMER_REAL, self.period)
 
     def end(self, case: Case) -> None:
-        if case.kept is not None:
+        kept, case.kept = case.kept, None  # no signal calls for the next any more
+        if kept is not None:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
-            signal.signal(signal.SIGALRM, case.kept)
+            signal.signal(signal.SIGALRM, kept)
 
 
 def signal_storm(period: float = 0.0002, handler: Callable[[], Any] | None = None) -> Before:
     """While the call lasts, signals interrupt whatever waits in it, again and again; of the main thread only.
 
     Args:
-        period: Seconds of real time from one to the next.
+        period: Seconds of real time from the end of one to the next.
         handler: What is called each time: a use of the policy that guards the call, say. By default nothing.
     """
     period = _checks.seconds("period", period, remedy="pass seconds from one signal to the next")

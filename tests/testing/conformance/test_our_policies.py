@@ -1,6 +1,7 @@
 """The library's own policies keep every promise that it asks of others."""
 
 import itertools
+import os
 
 import pytest
 
@@ -57,6 +58,19 @@ _numbers = itertools.count()
 def another_key(*args, **kwargs):
     """A key of its own for each call, as what these promises are checked with has no content."""
     return next(_numbers)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_core():
+    """Threads that take turns wake each other sooner on one core; each worker of the tests has its own."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(cores)[int(worker.removeprefix("gw")) % len(cores)]})
+    yield
+    os.sched_setaffinity(0, cores)
 
 
 POLICIES = {

@@ -57,6 +57,22 @@ def test_signals_arrive_all_the_time_and_may_use_the_policy_that_guards_the_call
     assert set(used) == {4}
 
 
+def test_a_slow_handler_is_left_alone_until_it_has_ended():
+    depth, deepest, enough = [], [], threading.Event()
+
+    def slow():
+        depth.append(None)
+        for _ in range(50_000):  # longer than the period
+            pass
+        deepest.append(len(depth))
+        depth.pop()
+        if len(deepest) >= 5:
+            enough.set()
+
+    assert faults.inject(lambda: enough.wait(30), faults.signal_storm(handler=slow))()
+    assert set(deepest) == {1}
+
+
 def test_signals_that_do_nothing_disturb_nothing():
     assert faults.inject(len, faults.signal_storm())("rows") == 4
 
