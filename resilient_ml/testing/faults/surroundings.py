@@ -69,8 +69,7 @@ class _SignalStorm(Before):
         try:
             self.handler()
         finally:
-            if case.kept is not None:
-                signal.setitimer(signal.ITIMER_REAL, self.period)
+            signal.setitimer(signal.ITIMER_REAL, 0.0 if case.kept is None else self.period)
 
     def end(self, case: Case) -> None:
         kept, case.kept = case.kept, None  # no signal calls for the next any more
