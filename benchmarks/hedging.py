@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -77,11 +77,17 @@ def tail(result: Result) -> tuple[float, float, float]:
 
 def stragglers(seeds: Sequence[int]) -> list[list[str]]:
     """Rows of the first table."""
+    return against_nothing(
+        {name: [tail(run(guard, seed)) for seed in seeds] for name, guard in GUARDS.items()}
+    )
+
+
+def against_nothing(tails: Mapping[str, Sequence[tuple[float, float, float]]]) -> list[list[str]]:
+    """A row for each guard: the 50th and 99th percentile, the latter against that of nothing, the calls."""
     rows = []
-    naked = median(tail(run(None, seed))[1] for seed in seeds)
-    for name, guard in GUARDS.items():
-        tails = [tail(run(guard, seed)) for seed in seeds]
-        middle, late, calls = (median(column) for column in zip(*tails, strict=True))
+    naked = median(late for _, late, _ in tails["nothing"])
+    for name, each in tails.items():
+        middle, late, calls = (median(column) for column in zip(*each, strict=True))
         met = "-" if name != "Hedge()" else "yes" if late <= 0.4 * naked and calls <= 1.05 else "no"
         rows.append(
             [
@@ -191,27 +197,9 @@ class Readers:
 
 def late_streams(seeds: Sequence[int]) -> list[list[str]]:
     """Rows of the third table."""
-    tails = {
-        name: [Readers(seed).read(guard).tail() for seed in seeds]
-        for name, guard in GUARDS.items()
-        if name in ("nothing", "Hedge()")
-    }
-    rows = []
-    naked = median(late for _, late, _ in tails["nothing"])
-    for name, each in tails.items():
-        middle, late, calls = (median(column) for column in zip(*each, strict=True))
-        met = "-" if name == "nothing" else "yes" if late <= 0.4 * naked and calls <= 1.05 else "no"
-        rows.append(
-            [
-                name,
-                f"{1000 * middle:.0f} ms",
-                f"{1000 * late:.0f} ms",
-                f"{late / naked - 1:+.0%}",
-                f"{calls - 1:.1%}",
-                met,
-            ]
-        )
-    return rows
+    return against_nothing(
+        {name: [Readers(seed).read(GUARDS[name]).tail() for seed in seeds] for name in ("nothing", "Hedge()")}
+    )
 
 
 def slow_streams(seeds: Sequence[int]) -> list[list[str]]:

@@ -168,7 +168,7 @@ class MiniLM:
         return self._norm(state + self._linear(wide, f"{name}output.dense"), f"{name}output.LayerNorm")
 
     def _linear(self, state: Array, name: str) -> Array:
-        # All tokens of all texts in one product: half the time of one product a text.
+        # All tokens of all texts in one product: an embedding takes two thirds of the time of one a text.
         flat = state.reshape(-1, state.shape[-1]) @ self._weights[f"{name}.weight"].T
         flat += self._weights[f"{name}.bias"]
         found: Array = flat.reshape(*state.shape[:-1], -1)

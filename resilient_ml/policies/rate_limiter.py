@@ -192,7 +192,7 @@ class RateLimiter(Policy):
         """How much of each limit can be taken now; negative where calls used more than they had reserved."""
         return dict(zip(self._units, self._gate.left(self.clock()), strict=True))
 
-    async def around(self, proceed: Proceed[T], call: Call) -> T:  # noqa: C901 - a body is one function
+    async def around(self, proceed: Proceed[T], call: Call) -> T:
         """Take a request and the tokens, run, and settle for what was used."""
         gate = self._gate
         if self._counts_tokens:
@@ -227,12 +227,8 @@ class RateLimiter(Policy):
         emitted = call.emitted
         try:
             result = await proceed(call)
-        except Exception as error:
+        except BaseException as error:
             self._failed(error, _Reserved(costs, marks, tokens_in, left), call, emitted)
-            raise
-        except BaseException:
-            if self._counts_tokens:
-                self._used(_Reserved(costs, marks, tokens_in, left), None, call, emitted)
             raise
         finally:
             if self._counts_tokens:
@@ -323,7 +319,11 @@ class RateLimiter(Policy):
             stacklevel=2,
         )
 
-    def _failed(self, error: Exception, reserved: _Reserved, call: Call, emitted: int) -> None:
+    def _failed(self, error: BaseException, reserved: _Reserved, call: Call, emitted: int) -> None:
+        if not isinstance(error, Exception):  # cancelled, or its reader has left
+            if self._counts_tokens:
+                self._used(reserved, None, call, emitted)
+            return
         ours = isinstance(error, Rejected)
         if not ours and not never_sent(error):
             refused = kind_of(error) is Kind.RATE_LIMITED

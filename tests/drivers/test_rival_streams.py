@@ -114,10 +114,8 @@ def test_what_the_reader_sends_and_throws_reaches_the_winner(seen):
     assert seen.began == 2
 
 
-def test_what_is_thrown_and_not_caught_comes_out_and_is_never_gone_on_from(seen):
-    rules = Stream(on_interrupt="restart")
-    safe = Pipeline(Retry(3), rules, Hedge(delay=2))(seen.model)
-    error = ConnectionError("thrown")
+def throw_at_first(world, safe, error):
+    """A reader that throws *error* in where it has the first item."""
 
     def read():
         stream = safe()
@@ -129,8 +127,15 @@ def test_what_is_thrown_and_not_caught_comes_out_and_is_never_gone_on_from(seen)
         await anext(stream)
         await stream.athrow(error)
 
+    return world.run(aread) if world.is_async else read()
+
+
+def test_what_is_thrown_and_not_caught_comes_out_and_is_never_gone_on_from(seen):
+    rules = Stream(on_interrupt="restart")
+    safe = Pipeline(Retry(3), rules, Hedge(delay=2))(seen.model)
+    error = ConnectionError("thrown")
     with pytest.raises(ConnectionError) as caught:
-        seen.world.run(aread) if seen.world.is_async else read()
+        throw_at_first(seen.world, safe, error)
     assert caught.value is error
     seen.world.clock.sleep(20)
     assert (seen.began, seen.open) == (2, 0)
@@ -210,20 +215,9 @@ def test_what_is_thrown_for_an_item_of_a_stream_that_has_ended_comes_out_again(s
     rules = Stream(is_content=lambda chunk: chunk not in ("role", "ping"), on_interrupt="skip_prefix")
     model = stream_world.model(items())
     error = ConnectionError("thrown")
-
-    def read():
-        stream = safe()
-        next(stream)
-        stream.throw(error)
-
-    async def aread():
-        stream = safe()
-        await anext(stream)
-        await stream.athrow(error)
-
     safe = Pipeline(Retry(3), rules, Hedge(), Opens())(model)
     with pytest.raises(ConnectionError) as caught:
-        stream_world.run(aread) if stream_world.is_async else read()
+        throw_at_first(stream_world, safe, error)
     assert caught.value is error
     assert model.starts == [0]
 

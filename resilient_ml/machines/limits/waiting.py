@@ -2,8 +2,9 @@
 
 A *round* ends when a call that was let in after the round began has ended, and at least six have: so each
 round has seen what the last change did. It goes on, up to 48 calls, while chance may have brought its figures
-across a threshold. A round gives the median latency, its 90th percentile, and the share of calls that were
-dropped. Beside them the limit remembers the *floor*: the median while nobody waits.
+across a threshold, or while it has not taken a millisecond. A round gives the median latency, its 90th
+percentile, and the share of calls that were dropped. Beside them the limit remembers the *floor*: the median
+while nobody waits.
 
 The model is overloaded when ::
 
