@@ -80,6 +80,13 @@ def is_alive(thread: threading.Thread) -> bool:
     return _real_is_alive(thread) and (governing() is None or thread not in _ended)
 
 
+def see_off(clock: VirtualClock) -> None:
+    """Wait until the system has ended, too, whichever threads did their work under *clock*."""
+    for thread, its_clock in list(_governed.items()):
+        if its_clock is clock and thread in _ended and thread is not threading.current_thread():
+            _real_join(thread, MOMENT)
+
+
 def _has_ended(thread: threading.Thread) -> bool:
     return thread in _ended or not _real_is_alive(thread)
 

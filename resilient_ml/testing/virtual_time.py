@@ -89,6 +89,7 @@ def virtual_time(
             # An executor's thread would log that it was ended.
             with _silent("concurrent.futures"):
                 left = clock.close()
+            threads.see_off(clock)
             trio_runs.forget_workers(clock)
     if left:
         warnings.warn(

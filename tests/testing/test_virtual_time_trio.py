@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import hashlib
 import math
 import queue
 import subprocess
@@ -254,6 +255,22 @@ def test_a_loop_with_threads_of_its_own_ends_with_the_block():
 
     with virtual_time() as clock:
         thread = threading.Thread(target=lambda: asyncio.run(main()))
+        thread.start()
+        clock.settle()
+    assert not thread.is_alive()
+
+
+def test_a_thread_that_the_system_is_slow_to_end_has_ended_with_the_block():
+    class Slow:
+        def __del__(self):
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 50_000)  # lets other threads run
+
+    def work():
+        local.slow = Slow()
+
+    local = threading.local()
+    with virtual_time() as clock:
+        thread = threading.Thread(target=work)
         thread.start()
         clock.settle()
     assert not thread.is_alive()
