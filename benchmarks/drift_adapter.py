@@ -6,6 +6,7 @@ They are those that a `DriftDetector` chooses for each kind of signal, and `ECus
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,10 @@ ARL = 10_000
 
 
 class Adapter:
-    """The first alarm of a stretch, which is all that the referee asks for."""
+    """The first alarm of a stretch, which is all that the referee asks for.
+
+    It resets what has alarmed. Ours begin anew by themselves then, and keep what their reference has gained.
+    """
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
@@ -34,8 +38,11 @@ class Adapter:
     def update_many(self, values: Any) -> int | None:
         rows = np.asarray(values, dtype=np.float64)
         for begin in range(0, len(rows), 512):
+            before = copy.deepcopy(self._detector)
             alarms = self._detector.update_many(rows[begin : begin + 512])
-            if len(alarms):
+            if len(alarms):  # what comes after it will be shown once more
+                self._detector = before
+                before.update_many(rows[begin : begin + int(alarms[0]) + 1])
                 return begin + int(alarms[0])
         return None
 
@@ -43,7 +50,8 @@ class Adapter:
         return self.update_many([value]) is not None
 
     def reset(self) -> None:
-        self._detector.reset()
+        if not self._detector.alarmed_last:
+            self._detector.reset()
 
 
 def entry(name: str, kind: str, make: Callable[..., Detector], knob: float = ARL) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drift_streams import STREAMS, Floats, source
+from drift_streams import STREAMS, source
 from drift_watches import Entry, Watch
 
 REFERENCE, BEFORE, CLOCK, HORIZON = 1000, 1000, 32, 2000
@@ -115,14 +115,6 @@ def watch(entry: Entry, stream: str, number: int, knob: float | None) -> Watch:
     return entry.make(reference, knob)
 
 
-def count(watching: Watch, values: Floats) -> int:
-    """How often *watching* alarms on *values*."""
-    alarms, begin = 0, 0
-    while (place := watching.first(values[begin:])) >= 0:
-        alarms, begin = alarms + 1, begin + place + 1
-    return alarms
-
-
 def run_length(
     entry: Entry, stream: str, knob: float | None, *, streams: int, length: int, target: float | None = None
 ) -> RunLength:
@@ -130,7 +122,7 @@ def run_length(
     counts: list[int] = []
     for number in range(max(4, round(streams * entry.share))):
         values = STREAMS[stream].draw(source(stream, number, "quiet"), length)
-        counts.append(count(watch(entry, stream, number, knob), values))
+        counts.append(watch(entry, stream, number, knob).count(values))
         alarms = sum(counts)
         if target is not None and len(counts) >= 3:
             off = math.log((alarms + 0.5) / (len(counts) * length / target + 0.5))
@@ -183,7 +175,7 @@ def delays(entry: Entry, stream: str, knob: float | None, seeds: int) -> dict[st
         quiet = BEFORE + number % CLOCK
         values = of.draw(source(stream, number, "before"), quiet + HORIZON)
         watching = watch(entry, stream, number, knob)
-        count(watching, values[:quiet])
+        watching.count(values[:quiet])
         for change, turn in of.changes.items():
             after = turn(source(change, number, "after"), values[quiet:])
             place = copy.deepcopy(watching).first(after)

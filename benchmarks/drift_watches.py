@@ -21,19 +21,27 @@ class Watch(ABC):
     """A detector that begins anew, with the same reference, after each alarm."""
 
     @abstractmethod
+    def count(self, values: Floats) -> int:
+        """Feed *values*; how often it alarmed."""
+
+    @abstractmethod
     def first(self, values: Floats) -> int:
-        """Feed *values* up to the first alarm; its position, -1 if there is none."""
+        """Feed *values* as far as it takes to find the first alarm; its position, -1 if there is none."""
 
 
 class Ours(Watch):
+    """It begins anew by itself, and its reference keeps what it has gained."""
+
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
+
+    def count(self, values: Floats) -> int:
+        return len(self._detector.update_many(values))
 
     def first(self, values: Floats) -> int:
         for begin in range(0, len(values), 512):
             alarms = self._detector.update_many(values[begin : begin + 512])
             if len(alarms):
-                self._detector.reset()
                 return begin + int(alarms[0])
         return -1
 
@@ -44,6 +52,12 @@ class Peer(Watch):
     def __init__(self, make: Callable[[], Any], prepare: Callable[[Floats], Any]) -> None:
         self._make, self._prepare = make, prepare
         self._detector = make()
+
+    def count(self, values: Floats) -> int:
+        alarms, begin = 0, 0
+        while (place := self.first(values[begin:])) >= 0:
+            alarms, begin = alarms + 1, begin + place + 1
+        return alarms
 
     def first(self, values: Floats) -> int:
         for begin in range(0, len(values), 512):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Mapping
+from itertools import islice
 from operator import mul
 from statistics import NormalDist
 from typing import Any, ClassVar, Self
@@ -14,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._checks import at_least
+from ._growth import LAG, LARGEST, joining
 from ._wealth import LEAST, beginning, gather
 from .detector import Detector, Evidence, Floats, reference_values, surplus
 
@@ -25,8 +28,10 @@ times what it was, each as they would be for a normal distribution."""
 WEIGHTS = np.array((4.0, 4.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)) / 15.0
 """A small shift takes long to show, and a larger part of the evidence saves it most observations."""
 _WEIGHTS: tuple[float, ...] = tuple(WEIGHTS.tolist())
+BETS = len(_WEIGHTS)
 
 MEMORY = 1024
+"""How many observations are kept, to say when the change began and to let the reference grow."""
 
 
 class ConformalShiryaevRoberts(Detector):
@@ -39,7 +44,8 @@ class ConformalShiryaevRoberts(Detector):
         exp(+-d z)                           the level, d = 0.25, 0.5, 1
         exp(z^2 / 2 (1 - 1 / s^2))           the spread, s = 0.6, 1.5, 2.2
 
-    Each factor is lowered by ``margin / sqrt(n)`` of its standard deviation, as the reference is a sample.
+    Each factor is lowered by ``margin / sqrt(n)`` of its standard deviation, as the reference is a sample. It
+    grows: an observation joins it when 256 more have come without an alarm, up to 4000 of them.
     The Shiryaev-Roberts evidence of all is averaged, that on the smallest shifts with four times the weight,
     and the alarm comes at ``arl``.
 
@@ -56,8 +62,8 @@ class ConformalShiryaevRoberts(Detector):
             slower detectors.
         arl: Observations between false alarms, from 2; the default is one in 10 000.
         margin: How much is taken off each bet as the reference is a sample, in standard deviations of its
-            mean over such a sample, from 0. The default is what keeps the promise: 0.75, and more where
-            the reference has less than a fifteenth of *arl*.
+            mean over such a sample, from 0. The default is what keeps the promise: about 0.3 for a
+            reference of 1000 that grows, 0.75 for one that does not; more for small ones and a long *arl*.
 
     Raises:
         ValueError: A parameter is out of its range.
@@ -80,24 +86,53 @@ class ConformalShiryaevRoberts(Detector):
 
     def __init__(self, reference: npt.ArrayLike, *, arl: float = 10_000, margin: float | None = None) -> None:
         super().__init__(arl)
-        self._reference = np.sort(reference_values(reference))
-        self._sorted: list[float] = self._reference.tolist()
-        count = len(self._sorted)
-        self._padded = np.append(self._reference, np.nan)
-        self._upto = np.searchsorted(self._reference, self._padded, side="right")
-        self.margin: float = (
-            margin_for(count, self.arl)
+        self._given = np.sort(reference_values(reference))
+        self._given_margin: float | None = (
+            None
             if margin is None
             else at_least("margin", margin, 0.0, remedy="leave it out for what keeps the promise")
         )
-        own = self._ranks(self._reference)
+        self._grows = self._may_grow()
+        self._recent: deque[float] = deque(maxlen=MEMORY)
+        self._judge_by(self._given)
+        self._begin()
+
+    def _judge_by(self, reference: Floats) -> None:
+        """Take *reference*, sorted, for what is usual."""
+        self._reference = reference
+        self._sorted: list[float] = reference.tolist()
+        count = len(reference)
+        self._padded = np.append(reference, np.nan)
+        self._upto = np.searchsorted(reference, self._padded, side="right")
+        self._join = joining(count) if self._grows else 0
+        self._due: float = LAG + self._join if self._join else math.inf
+        self.margin: float = self._margin(count) if self._given_margin is None else self._given_margin
+        own = self._ranks(reference)
         place = (own - count) / (count + 1.0)
         # The mean of mid-ranks is what it is whatever the values; how far they spread depends on ties.
         self._usual_spread = float((2.0 * np.abs(place) - 1.0).mean())
-        self._table: Floats = _bets(count, own, self.margin)
-        self._rows_of_table: list[tuple[float, ...]] = list(map(tuple, self._table.T.tolist()))
-        self._recent: deque[int] = deque(maxlen=MEMORY)
-        self._begin()
+        self._table: Floats = _bets(count, own, self.margin, 2.0 / self.arl)
+        self._factors = array("d", self._table.T.tobytes())
+
+    def _may_grow(self) -> bool:
+        """Whether what is observed may join the reference."""
+        return True
+
+    def _margin(self, count: int) -> float:
+        """What is taken off each bet for a reference of *count*."""
+        return growing_margin(count, self.arl) if self._grows else fixed_margin(count, self.arl)
+
+    def _grow(self) -> None:
+        """Let the oldest of what has been observed since the evidence began join the reference."""
+        begin = len(self._recent) - self._fresh
+        joined = list(islice(self._recent, begin, begin + self._join))
+        self._fresh -= len(joined)
+        self._judge_by(np.sort(np.concatenate([self._reference, joined])))
+
+    def fix_reference(self) -> None:
+        """Keep the reference as it is: nothing that is observed joins it."""
+        self._grows = False
+        self._judge_by(self._reference)
 
     def _ranks(self, values: Floats) -> npt.NDArray[np.intp]:
         """Twice the mid-ranks: how many of the reference are below, and how many not above."""
@@ -110,28 +145,36 @@ class ConformalShiryaevRoberts(Detector):
         if not math.isfinite(value):
             return self._refuse()
         rank = bisect_left(self._sorted, value) + bisect_right(self._sorted, value)
-        self._recent.append(rank)
+        self._recent.append(value)
         self.seen: int = self.seen + 1
         self.alarmed_last = False
+        factors = self._factors[BETS * rank : BETS * rank + BETS]
         self._wealth = wealth = [
-            (one + 1.0) * factor for one, factor in zip(self._wealth, self._rows_of_table[rank], strict=True)
+            (one + 1.0) * factor for one, factor in zip(self._wealth, factors, strict=True)
         ]
         self.statistic = total = sum(map(mul, _WEIGHTS, wealth))
-        if total < self.threshold:
-            return False
-        self._raise_alarm()
-        return True
+        self._fresh += 1
+        if total >= self.threshold:
+            self._raise_alarm()
+            return True
+        if self._fresh >= self._due:
+            self._grow()
+        return False
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
-        ranks = self._ranks(rows[:8192])
+        rows = rows[: int(min(8192, self._due - self._fresh))]
+        ranks = self._ranks(rows)
         factors = self._table[:, ranks]
         self._wealth, self.statistic, place = gather(self._wealth, factors, "sr", self.threshold, WEIGHTS)
         used = len(ranks) if place < 0 else place + 1
-        self._recent.extend(ranks[max(0, used - MEMORY) : used].tolist())
+        self._recent.extend(rows[max(0, used - MEMORY) : used].tolist())
+        self._fresh += used
+        if place < 0 and self._fresh >= self._due:
+            self._grow()
         return used, place >= 0
 
     def _explain(self) -> Evidence:
-        ranks = np.array(self._recent)
+        ranks = self._ranks(np.array(self._recent))
         since = beginning(self._table[:, ranks])
         count = len(self._sorted)
         place = (ranks[-since:] - count) / (count + 1.0)
@@ -143,33 +186,55 @@ class ConformalShiryaevRoberts(Detector):
     def _begin(self) -> None:
         self._wealth = [0.0] * len(self._table)
         self._recent.clear()
+        self._fresh = 0
         self.statistic: float = 0.0
 
+    def reset(self) -> None:
+        """Begin anew with the reference that was given: nothing has been seen."""
+        if len(self._reference) > len(self._given):
+            self._judge_by(self._given)
+        super().reset()
+
     def _save(self) -> dict[str, Any]:
-        recent = list(self._recent)
-        made = {"arl": self.arl, "margin": self.margin, "reference": list(self._sorted)}
-        return {**made, "wealth": list(self._wealth), "recent": recent}
+        made = {"arl": self.arl, "margin": self._given_margin, "reference": self._given.tolist()}
+        filled = {"wealth": list(self._wealth), "recent": list(self._recent), "fresh": self._fresh}
+        return {**made, "grows": self._grows, "judged_by": list(self._sorted), **filled}
 
     @classmethod
     def _load(cls, state: Mapping[str, Any]) -> Self:
-        detector = cls(state["reference"], arl=state["arl"], margin=state["margin"])
+        detector = cls.__new__(cls)
         detector._fill(state)
         return detector
 
     def _fill(self, state: Mapping[str, Any]) -> None:
+        ConformalShiryaevRoberts.__init__(self, state["reference"], arl=state["arl"], margin=state["margin"])
+        self._grows = bool(state["grows"])
+        self._judge_by(np.array(state["judged_by"], dtype=np.float64))
         self._wealth = [float(one) for one in state["wealth"]]
         self._recent.extend(state["recent"])
+        self._fresh = int(state["fresh"])
 
 
-def margin_for(count: int, arl: float) -> float:
-    """The margin that keeps the promise: the rarer alarms may be, the unluckier references matter.
+def fixed_margin(count: int, arl: float) -> float:
+    """The margin that keeps the promise with a reference that stays as it is.
 
-    Fitted to run lengths simulated for references of 20 to 4000 and an *arl* of 1000 to 300 000.
+    The rarer alarms may be, the unluckier references matter. Fitted to run lengths simulated for references
+    of 20 to 4000 and an *arl* of 1000 to 300 000.
     """
     return 0.75 + 2.5 / math.sqrt(count) * max(0.0, math.log(arl / (15.0 * count)))
 
 
-def _bets(count: int, own: npt.NDArray[np.intp], margin: float) -> Floats:
+def growing_margin(count: int, arl: float) -> float:
+    """The margin that keeps the promise with a reference that grows: an unlucky one does not stay so.
+
+    Fitted to run lengths simulated for references that had 30 to 4000 at first, and an *arl* of 1000 to
+    1 000 000.
+    """
+    rarer = arl / (1.5 * max(count, LARGEST))
+    return 0.15 + 130.0 / count + 0.12 * max(0.0, math.log(rarer))
+
+
+def _bets(count: int, own: npt.NDArray[np.intp], margin: float, least: float) -> Floats:
     """The factors of each bet by twice the mid-rank, which is all they depend on: from 0 to ``2 * count``.
 
     Args:
@@ -177,9 +242,12 @@ def _bets(count: int, own: npt.NDArray[np.intp], margin: float) -> Floats:
         own: Twice the mid-rank of each of them; a new value has as often the rank of any, and once in
             ``count + 1`` is beyond all of them.
         margin: As for the class.
+        least: What is taken off at least, as a share: where a value is always the same, its factor is nearly
+            1, and the evidence would grow for ever.
     """
     normal = NormalDist()
-    scores = np.array([normal.inv_cdf((rank + 1) / (2 * count + 2)) for rank in range(2 * count + 1)])
+    low = np.array([normal.inv_cdf((rank + 1) / (2 * count + 2)) for rank in range(count)])
+    scores = np.concatenate([low, [0.0], -low[::-1]])
     ratios = [np.exp(sign * shift * scores) for shift in SHIFTS for sign in (1.0, -1.0)]
     ratios += [np.exp(np.square(scores) * (0.5 - 0.5 / spread**2)) for spread in SPREADS]
     own_shares = np.bincount(own, minlength=2 * count + 1) / count
@@ -191,6 +259,6 @@ def _bets(count: int, own: npt.NDArray[np.intp], margin: float) -> Floats:
     table = np.maximum(table, LEAST)
     table /= np.maximum(table @ shares, table @ own_shares)[:, None]
     spread = np.sqrt((table - 1.0) ** 2 @ shares)
-    fees = np.minimum(margin / math.sqrt(count) * spread, 0.9)
+    fees = np.minimum(np.maximum(margin / math.sqrt(count) * spread, least), 0.9)
     lowered: Floats = np.maximum(table * (1.0 - fees)[:, None], LEAST)
     return lowered

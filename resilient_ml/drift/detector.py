@@ -44,7 +44,7 @@ class Evidence:
 class Detector(ABC):
     """A stream is watched for a change: one observation at a time, or many at once with the same answer.
 
-    After an alarm the evidence begins anew and the reference stays, so alarms are counted one by one.
+    After an alarm the evidence begins anew against the same reference, so alarms are counted one by one.
     An observation that is not finite reaches no sum: it is counted in `refused` and otherwise passed over.
     A detector holds no lock: one thread at a time may feed it.
 
@@ -136,11 +136,18 @@ class Detector(ABC):
         self.alarmed_last = True
 
     def reset(self) -> None:
-        """Begin anew with the same reference: nothing has been seen."""
+        """Begin anew with the reference that was given: nothing has been seen."""
         self.seen = self.refused = self.alarms = 0
         self.evidence = None
         self.alarmed_last = False
         self._begin()
+
+    def fix_reference(self) -> None:  # noqa: B027 - most have nothing to do
+        """Keep the reference as it is from here on: nothing that is observed joins it.
+
+        Where a detector says that its reference grows, this is for one that says how things should be, and
+        not how they happened to be; it costs some delay. Detectors whose reference never grows do nothing.
+        """
 
     def state(self) -> dict[str, Any]:
         """All there is to the detector as plain data: numbers, strings, lists and dicts, fit for JSON."""

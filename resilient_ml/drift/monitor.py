@@ -101,20 +101,20 @@ class Channel:
         self._quiet = 0
         self._needed = rearm
         if reference is not None:
-            self._begin(reference)
+            self._begin(reference).fix_reference()  # it says how things should be
         elif isinstance(signal, Losses | Calibration) and signal.tolerated is not None:
             self._begin(np.empty(0))
 
-    def _begin(self, reference: Floats) -> None:
-        if self._stride == 1:
-            self.detector = self.signal.detector(reference, self._arl)
-        else:
-            make = self.signal.detector
-            self.detector = Thinned(
-                lambda _, run: make(reference, run), reference, every=self._stride, arl=self._arl
-            )
+    def _begin(self, reference: Floats) -> Detector:
+        make = self.signal.detector
+        self.detector = (
+            make(reference, self._arl)
+            if self._stride == 1
+            else Thinned(lambda _, run: make(reference, run), reference, every=self._stride, arl=self._arl)
+        )
         self.state = "ok"
         self._learnt = []
+        return self.detector
 
     def feed(self, values: Floats) -> list[Change]:
         """Use *values*; how the state has changed, in order."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .._checks import whole
 from ._averages import BLOCK, filters, remains
+from ._growth import LAG, LARGEST
 from .detector import Detector, Evidence, Floats
 
 RATES = (0.08, 0.02, 0.005)
@@ -42,6 +43,9 @@ class RandomFeatureAverages(Detector):
 
         m_r <- (1 - r) m_r + r phi(x)
         statistic = max over r of |m_r - mean of the reference|^2 / (its expectation without drift)
+
+    The mean of the reference follows what is observed: rows join it when 256 more have come without an alarm,
+    up to 4000 of them.
 
     Without a window: the memory and the cost of a row are the same whatever the traffic. The threshold is set
     when the detector is made, from streams drawn from the reference itself, whose mean is redrawn for each as
@@ -75,6 +79,7 @@ class RandomFeatureAverages(Detector):
     _kind: ClassVar[str] = "RandomFeatureAverages"
     _averages: list[Singles]
     _recent: Floats
+    _waiting: list[Singles]
 
     def __init__(self, reference: npt.ArrayLike, *, arl: float = 10_000, seed: int = 0) -> None:
         super().__init__(arl)
@@ -91,11 +96,18 @@ class RandomFeatureAverages(Detector):
         self._scale = 1.0 / np.where(spread > 0.0, spread, 1.0)
         self._frequencies = self._draw_frequencies(((rows - self._centre) * self._scale).astype(np.float32))
         mapped = self._map(rows)
-        self._mean: Singles = mapped.mean(axis=0)
+        self._given: tuple[Singles, int] = mapped.mean(axis=0), len(rows)
+        self._mean, self._count = self._given
+        self._grows = True
         variance = float(mapped.var(axis=0).sum())
         self._expected = [max(variance, 1e-6) * rate / (2.0 - rate) for rate in RATES]
         self.threshold: float = self._calibrate(mapped - self._mean)
         self._begin()
+
+    def fix_reference(self) -> None:
+        """Keep the reference as it is: nothing that is observed joins it."""
+        self._grows = False
+        self._waiting = []
 
     def _draw_frequencies(self, rows: Singles) -> Singles:
         generator = np.random.default_rng(self._seed)
@@ -147,9 +159,10 @@ class RandomFeatureAverages(Detector):
         return bool(len(self.update_many(np.asarray(row, dtype=np.float64)[None])))
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
-        rows = rows[:BLOCK]
+        rows = rows[: BLOCK - self._held % BLOCK]
         count = len(rows)
-        mapped = self._map(rows) - self._mean
+        features = self._map(rows)
+        mapped = features - self._mean
         averages: list[Singles] = []
         largest = np.zeros(count)
         for number, (average, expected) in enumerate(zip(self._averages, self._expected, strict=True)):
@@ -163,7 +176,25 @@ class RandomFeatureAverages(Detector):
         self._averages = [path[used - 1].copy() for path in averages]
         self.statistic = float(largest[used - 1])
         self._keep(rows[:used])
+        if self._grows and self._count < LARGEST and not alarm:
+            self._wait(features)
+        self._held += used
         return used, alarm
+
+    def _wait(self, features: Singles) -> None:
+        """Add *features* to the block that they belong to; the oldest one joins the reference in its time."""
+        if self._held % BLOCK == 0:
+            self._waiting.append(np.zeros_like(self._mean))
+        self._waiting[-1] += features.sum(axis=0)
+        held = self._held + len(features)
+        if held % BLOCK or len(self._waiting) <= LAG // BLOCK:
+            return
+        fresh = self._waiting.pop(0) - BLOCK * self._mean
+        self._count += BLOCK
+        moved = fresh / np.float32(self._count)
+        self._mean = self._mean + moved
+        for average, rate in zip(self._averages, RATES, strict=True):
+            np.subtract(average, moved * np.float32(1.0 - (1.0 - rate) ** held), out=average)
 
     def _keep(self, rows: Floats) -> None:
         """Keep the latest rows, clipped at 4 standard deviations: no single one rules."""
@@ -193,8 +224,15 @@ class RandomFeatureAverages(Detector):
         fit = came @ weighed / np.sqrt((came * came).sum(axis=1))
         return int(np.argmax(fit)) + 1
 
+    def reset(self) -> None:
+        """Begin anew with the reference that was given: nothing has been seen."""
+        self._mean, self._count = self._given
+        super().reset()
+
     def _begin(self) -> None:
         self._averages = [np.zeros_like(self._mean) for _ in RATES]
+        self._held = 0
+        self._waiting = []
         self._recent = np.zeros((KEPT, self.features))
         self.statistic: float = 0.0
 
@@ -206,7 +244,11 @@ class RandomFeatureAverages(Detector):
             "centre": self._centre.tolist(),
             "scale": self._scale.tolist(),
             "frequencies": self._frequencies.tolist(),
-            "mean": self._mean.tolist(),
+            "given": [self._given[0].tolist(), self._given[1]],
+            "mean": [self._mean.tolist(), self._count],
+            "grows": self._grows,
+            "held": self._held,
+            "waiting": [one.tolist() for one in self._waiting],
             "expected": list(self._expected),
             "averages": [one.tolist() for one in self._averages],
             "recent": self._recent.tolist(),
@@ -221,7 +263,11 @@ class RandomFeatureAverages(Detector):
         detector._centre, detector._scale = np.array(state["centre"]), np.array(state["scale"])
         detector.features = len(detector._centre)
         detector._frequencies = np.array(state["frequencies"], dtype=np.float32)
-        detector._mean = np.array(state["mean"], dtype=np.float32)
+        (given, at_first), (mean, count) = state["given"], state["mean"]
+        detector._given = np.array(given, dtype=np.float32), int(at_first)
+        detector._mean, detector._count = np.array(mean, dtype=np.float32), int(count)
+        detector._grows, detector._held = bool(state["grows"]), int(state["held"])
+        detector._waiting = [np.array(one, dtype=np.float32) for one in state["waiting"]]
         detector._expected = [float(one) for one in state["expected"]]
         detector._averages = [np.array(one, dtype=np.float32) for one in state["averages"]]
         detector._recent = np.array(state["recent"])

@@ -6,12 +6,11 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from .conformal import margin_for
 from .detector import Floats
 from .whitened import WhitenedShiryaevRoberts
 
@@ -86,9 +85,12 @@ class SeasonalShiryaevRoberts(WhitenedShiryaevRoberts):
         scores = [self._score(row, place, among_others=True) for place, row in enumerate(rows.tolist())]
         super().__init__(scores, arl=arl)
 
-    def _margin(self, count: int, arl: float) -> float:
+    def _may_grow(self) -> bool:
+        return False
+
+    def _margin(self, count: int) -> float:
         doublings = math.log2(max(1, len(self._strata) - 1))
-        return margin_for(count, arl) + doublings * max(0.3, 7.0 / self._visits**2)
+        return super()._margin(count) + doublings * max(0.3, 7.0 / self._visits**2)
 
     def _score(self, row: Sequence[float], place: int, *, among_others: bool = False) -> float:
         """The normal score of observation number *place*, a (stratum, value), in its stratum.
@@ -127,13 +129,11 @@ class SeasonalShiryaevRoberts(WhitenedShiryaevRoberts):
         strata = [[stratum, values] for stratum, values in self._strata.items() if stratum != ALL]
         return {**super()._save(), "strata": strata, "all": self._strata[ALL], "visits": self._visits}
 
-    @classmethod
-    def _load(cls, state: Mapping[str, Any]) -> Self:
-        detector = super()._load(state)
-        detector._visits = float(state["visits"])
-        detector._strata = {ALL: list(state["all"])}
-        detector._strata.update((float(stratum), list(values)) for stratum, values in state["strata"])
-        return detector
+    def _fill(self, state: Mapping[str, Any]) -> None:
+        self._visits = float(state["visits"])
+        self._strata = {ALL: list(state["all"])}
+        self._strata.update((float(stratum), list(values)) for stratum, values in state["strata"])
+        super()._fill(state)
 
 
 def visits(strata: Floats) -> float:

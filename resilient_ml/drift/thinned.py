@@ -125,9 +125,14 @@ class Thinned(Detector):
         self._mirror()
 
     def reset(self) -> None:
-        """Begin anew with the same reference: nothing has been seen."""
+        """Begin anew with the reference that was given: nothing has been seen."""
         super().reset()
         self.inner.reset()
+
+    def fix_reference(self) -> None:
+        """Keep the reference of the detector inside as it is."""
+        self.inner.fix_reference()
+        self._mirror()
 
     def _save(self) -> dict[str, Any]:
         return {"arl": self.arl, "every": self.every, "inner": self.inner.state()}

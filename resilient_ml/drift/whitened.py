@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ._averages import BLOCK, filters, remains
-from .conformal import ConformalShiryaevRoberts, margin_for
+from .conformal import ConformalShiryaevRoberts
 from .detector import Floats, reference_values
 
 RATES = (1.0, 0.3, 0.1, 0.03)
@@ -40,9 +40,9 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
     autocorrelation goes, and so does a cycle that is slow against 33 observations. A change of level shows as
     far as it cannot be foretold: at first in full, less after the averages have followed.
 
-    The run length is that of `ConformalShiryaevRoberts` so far as what is left is independent; where the
-    past is used, four times as much is taken off the bets, as the weights are estimated too. Effects
-    are its own, of what is left.
+    The run length is that of `ConformalShiryaevRoberts` so far as what is left is independent. Where the past
+    is used more is taken off the bets, as the weights are estimated too, and the reference does not grow.
+    Effects are its own, of what is left.
 
     Args:
         reference: Scores of quiet times in the order in which they came, one dimension, at least 100 finite
@@ -81,12 +81,13 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         past = self._past(centred)[:-1]
         weights = _least_squares(past, centred)
         self._weights: list[float] = weights.tolist()
-        rest = centred - past @ weights
-        margin = self._margin(len(rest), arl)
-        super().__init__(rest, arl=arl, margin=margin + DEPENDENT if any(self._weights) else margin)
+        super().__init__(centred - past @ weights, arl=arl)
 
-    def _margin(self, count: int, arl: float) -> float:
-        return margin_for(count, arl)
+    def _may_grow(self) -> bool:
+        return not any(self._weights)
+
+    def _margin(self, count: int) -> float:
+        return super()._margin(count) + (DEPENDENT if any(self._weights) else 0.0)
 
     def _past(self, centred: Floats) -> Floats:
         """The averages before each of *centred* and after the last, shape (observations + 1, rates)."""
@@ -119,7 +120,7 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         return used, alarm
 
     def reset(self) -> None:
-        """Begin anew with the same reference: nothing has been seen, and the past is its mean."""
+        """Begin anew with the reference that was given: nothing has been seen, and the past is its mean."""
         super().reset()
         self._averages = [0.0] * len(RATES)
 
@@ -127,16 +128,10 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         own = {"centre": self._centre, "furthest": self._furthest, "weights": list(self._weights)}
         return {**super()._save(), **own, "averages": list(self._averages)}
 
-    @classmethod
-    def _load(cls, state: Mapping[str, Any]) -> Self:
-        detector = cls.__new__(cls)
-        ConformalShiryaevRoberts.__init__(
-            detector, state["reference"], arl=state["arl"], margin=state["margin"]
-        )
-        detector._fill(state)
-        detector._centre, detector._furthest = float(state["centre"]), float(state["furthest"])
-        detector._weights, detector._averages = list(state["weights"]), list(state["averages"])
-        return detector
+    def _fill(self, state: Mapping[str, Any]) -> None:
+        self._centre, self._furthest = float(state["centre"]), float(state["furthest"])
+        self._weights, self._averages = list(state["weights"]), list(state["averages"])
+        super()._fill(state)
 
 
 def _least_squares(past: Floats, centred: Floats) -> Floats:

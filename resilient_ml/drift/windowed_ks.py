@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._checks import whole
+from ._growth import LAG, joining
 from .detector import Detector, Evidence, Floats, reference_values, surplus
 
 Counts = npt.NDArray[np.intp]
@@ -38,6 +39,9 @@ class WindowedKS(Detector):
     That is the largest gap between the two empirical distributions, each gap measured by what chance does
     there: a twentieth of outliers is seen, and so is a second mode with the mean and spread of the first.
     A change of level or spread alone is found by `ConformalShiryaevRoberts` too.
+
+    The reference grows: an observation is counted in it when 256 more have come without an alarm, up to 4000
+    of them. The cuts stay where they are.
 
     Counts that overlap resemble each other; how much that spares is known of the extremes of Gaussian
     fields. It gives the threshold, about ``ln(arl) + 2``, at once for any reference, run length and windows.
@@ -82,10 +86,11 @@ class WindowedKS(Detector):
     ) -> None:
         values = np.sort(reference_values(reference))
         cuts = _cuts(values)
-        self._setup(cuts.tolist(), np.searchsorted(values, cuts, "right").tolist(), len(values), arl, windows)
+        below = np.searchsorted(values, cuts, "right")
+        self._setup(cuts.tolist(), below, len(values), arl, windows)
 
     def _setup(
-        self, cuts: list[float], below: list[int], count: int, arl: float, windows: Sequence[int]
+        self, cuts: list[float], below: Counts, count: int, arl: float, windows: Sequence[int]
     ) -> None:
         super().__init__(arl)
         remedy = "leave it out for windows of 20, 80 and 300 observations"
@@ -94,16 +99,36 @@ class WindowedKS(Detector):
             raise ValueError(f"windows must hold at least one width, got none; {remedy}")
         self.windows: tuple[int, ...] = tuple(widths)
         self.cuts: list[float] = cuts
-        self._below, self._count = below, count
-        at_or_below = np.array(below)
-        tails = {
-            width: (_tails(at_or_below, count, width), _tails(count - at_or_below, count, width))
-            for width in widths
-        }
-        self.threshold: float = _threshold(at_or_below, count, tails, self.arl)
-        self._windows = [_Window(width, *sides, self.threshold) for width, sides in tails.items()]
+        self._given = below, count
+        self._grows = True
         self._recent: deque[int] = deque(maxlen=widths[-1])
+        self._waiting: list[int] = []
+        self._judge_by(below, count)
         self._begin()
+
+    def _judge_by(self, below: Counts, count: int) -> None:
+        """Take a reference of *count*, of which *below* are at or below each cut, for what is usual."""
+        self._below, self._count = below, count
+        tails = {
+            width: (_tails(below, count, width), _tails(count - below, count, width))
+            for width in self.windows
+        }
+        self.threshold: float = _threshold(below, count, tails, self.arl)
+        self._windows = [_Window(width, *sides, self.threshold) for width, sides in tails.items()]
+        self._join = joining(count) if self._grows else 0
+
+    def _grow(self) -> None:
+        """Let the oldest of what has been observed since the evidence began join the reference."""
+        joined = np.bincount(self._waiting[: self._join], minlength=len(self.cuts) + 1)
+        del self._waiting[: self._join]
+        self._judge_by(self._below + joined[:-1].cumsum(), self._count + self._join)
+        self._fill(np.array(self._recent))
+
+    def fix_reference(self) -> None:
+        """Keep the reference as it is: nothing that is observed joins it."""
+        self._grows = False
+        self._waiting = []
+        self._join = 0
 
     def _warning(self) -> float:
         return max(self.threshold - math.log(10.0), self.threshold / 2.0)
@@ -120,17 +145,24 @@ class WindowedKS(Detector):
             window.slide(fresh, self._recent[-window.width])
         self._recent.append(fresh)
         self.statistic = most = self._most()
-        if most < self.threshold:
-            return False
-        self._raise_alarm()
-        return True
+        if most >= self.threshold:
+            self._raise_alarm()
+            return True
+        if self._join:
+            self._waiting.append(fresh)
+            if len(self._waiting) == LAG + self._join:
+                self._grow()
+        return False
 
     def _most(self) -> float:
         """The largest score of the windows that are full; 0 while none is."""
         return max((window.most for window in self._windows if window.width <= self._held), default=0.0)
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
-        fresh = np.searchsorted(self.cuts, rows[: min(max(self._held, SMALLEST), LARGEST)])
+        room = min(max(self._held, SMALLEST), LARGEST)
+        if self._join:
+            room = min(room, LAG + self._join - len(self._waiting))
+        fresh = np.searchsorted(self.cuts, rows[:room])
         longest, count = self.windows[-1], len(fresh)
         bins = np.concatenate([np.array(self._recent), fresh])
         below = np.cumsum(bins[:, None] <= np.arange(len(self.cuts)), axis=0, dtype=np.int32)
@@ -144,6 +176,10 @@ class WindowedKS(Detector):
         self._held += used
         self._fill(bins[used : used + longest])
         self.statistic = self._most()
+        if self._join and not alarm:
+            self._waiting.extend(fresh.tolist())
+            if len(self._waiting) == LAG + self._join:
+                self._grow()
         return used, alarm
 
     def _fill(self, bins: Counts) -> None:
@@ -171,19 +207,32 @@ class WindowedKS(Detector):
         self._held = 0
         # What has not been seen yet is above all cuts; a window that holds such is not looked at.
         self._fill(np.full(self.windows[-1], len(self.cuts), dtype=np.intp))
+        self._waiting.clear()
         self.statistic: float = 0.0
+
+    def reset(self) -> None:
+        """Begin anew with the reference that was given: nothing has been seen."""
+        if self._count > self._given[1]:
+            self._judge_by(*self._given)
+        super().reset()
 
     def _save(self) -> dict[str, Any]:
         made = {"arl": self.arl, "windows": list(self.windows), "cuts": list(self.cuts)}
-        filled = {"held": self._held, "recent": list(self._recent)}
-        return {**made, "below": list(self._below), "count": self._count, **filled}
+        below, count = self._given
+        given = {"below": below.tolist(), "count": count, "grows": self._grows}
+        grown = {"judged_by": [self._below.tolist(), self._count], "waiting": list(self._waiting)}
+        return {**made, **given, **grown, "held": self._held, "recent": list(self._recent)}
 
     @classmethod
     def _load(cls, state: Mapping[str, Any]) -> Self:
         detector = cls.__new__(cls)
-        below = [int(one) for one in state["below"]]
+        below = np.array(state["below"], dtype=np.intp)
         cuts = [float(one) for one in state["cuts"]]
         detector._setup(cuts, below, int(state["count"]), state["arl"], state["windows"])
+        detector._grows = bool(state["grows"])
+        below, count = state["judged_by"]
+        detector._judge_by(np.array(below, dtype=np.intp), int(count))
+        detector._waiting = [int(one) for one in state["waiting"]]
         detector._held = int(state["held"])
         detector._fill(np.array(state["recent"], dtype=np.intp))
         return detector

@@ -44,7 +44,8 @@ class DriftDetector(Policy):
 
     Each call that is answered leaves its observations in a queue, which costs a few microseconds. Once 64
     stand there, a worker takes them up: nobody waits for it. The reference is the first *reference_size*
-    observations of each signal, or what *references* holds, and belongs to one *version* of the model.
+    observations of each signal, or what *references* holds, and belongs to one *version* of the model. One
+    that is learned may grow to 4000 by quiet observations; one that is given stays as it is.
 
     By default it only tells: events, *on_change*, :meth:`state`, :meth:`states`. With ``action="refuse"``
     calls of a segment that has drifted are refused with :class:`Drifted`, for a Fallback outside to answer,

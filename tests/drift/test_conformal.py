@@ -60,17 +60,32 @@ def test_no_bet_earns_anything_by_chance() -> None:
     [(1000, 10_000, 0.75), (1000, 15_000, 0.75), (100, 10_000, 1.22), (50, 10_000, 1.67), (1000, 3e5, 0.99)],
 )
 def test_a_small_reference_beside_a_long_run_takes_more_off(count: int, arl: float, margin: float) -> None:
-    assert ConformalShiryaevRoberts(QUIET[:count], arl=arl).margin == pytest.approx(margin, abs=0.01)
+    detector = ConformalShiryaevRoberts(QUIET[:count], arl=arl)
+    detector.fix_reference()
+    assert detector.margin == pytest.approx(margin, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("count", "arl", "margin"),
+    [(1000, 6000, 0.28), (1000, 10_000, 0.341), (50, 1000, 2.75), (4000, 6e4, 0.459), (8000, 12e4, 0.443)],
+)
+def test_while_it_grows_less_is_taken_off(count: int, arl: float, margin: float) -> None:
+    reference = np.random.default_rng(1).normal(size=count)
+    assert ConformalShiryaevRoberts(reference, arl=arl).margin == pytest.approx(margin, abs=0.001)
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("grows", [True, False])
 @pytest.mark.parametrize("count", [50, 200])
-def test_small_references_keep_the_promise(count: int) -> None:
-    alarms = 0
-    for seed in range(60):
+def test_small_references_keep_the_promise(count: int, grows: bool) -> None:
+    alarms, streams, length = 0, *((120, 4000) if grows else (60, 5000))
+    for seed in range(streams):
         draw = np.random.default_rng([seed, count]).normal
-        alarms += len(ConformalShiryaevRoberts(draw(size=count), arl=2000).update_many(draw(size=5000)))
-    assert 0 < alarms <= 60 * 5000 / 2000
+        detector = ConformalShiryaevRoberts(draw(size=count), arl=2000)
+        if not grows:
+            detector.fix_reference()
+        alarms += len(detector.update_many(draw(size=length)))
+    assert 0 < alarms <= streams * length / 2000
 
 
 @pytest.mark.parametrize(
@@ -105,7 +120,7 @@ def test_only_ranks_count() -> None:
 
 def test_a_constant_score_is_no_drift_until_it_moves() -> None:
     detector = ConformalShiryaevRoberts(np.full(100, 5.0), arl=200)
-    assert not len(detector.update_many(np.full(5000, 5.0)))
+    assert not len(detector.update_many(np.full(20_000, 5.0)))
     assert len(detector.update_many(np.full(50, 6.0)))
 
 
