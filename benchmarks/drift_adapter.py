@@ -78,7 +78,7 @@ REGISTRY = [
     entry("EShiryaevRoberts", "bern", EShiryaevRoberts.from_reference),
     entry("ECusum", "bern", ECusum.from_reference),
     entry("WhitenedShiryaevRoberts", "real", WhitenedShiryaevRoberts),
-    entry("WindowedKS", "real", watching(Numbers("score", shape=True))),
+    entry("Combined", "real", watching(Numbers("score", shape=True))),
     entry("CategoricalShiryaevRoberts", "cat", CategoricalShiryaevRoberts),
     entry("RandomFeatureAverages", "multi", RandomFeatureAverages),
 ]

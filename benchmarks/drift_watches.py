@@ -152,7 +152,7 @@ def ours(arl: float) -> list[Entry]:
     return [
         entry("EShiryaevRoberts", Losses(), "errors"),
         entry("WhitenedShiryaevRoberts", Numbers("score"), "scores"),
-        entry("WindowedKS", Numbers("score", shape=True), "scores"),
+        entry("Combined", Numbers("score", shape=True), "scores"),
         entry("CategoricalShiryaevRoberts", Classes("label"), "classes"),
         entry("RandomFeatureAverages", Vectors("features"), "rows"),
     ]

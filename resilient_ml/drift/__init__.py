@@ -4,6 +4,7 @@ from .accuracy import AccuracyEstimate, ConfidenceEstimator
 from .adwin import ADWIN
 from .calibration import Calibration, calibration_error
 from .categorical import CategoricalShiryaevRoberts
+from .combined import Combined
 from .conformal import ConformalShiryaevRoberts
 from .cusum import CUSUM
 from .ddm import DDM
@@ -33,6 +34,7 @@ __all__ = [
     "CategoricalShiryaevRoberts",
     "Change",
     "Classes",
+    "Combined",
     "ConfidenceEstimator",
     "ConformalShiryaevRoberts",
     "Detector",

@@ -218,6 +218,18 @@ class Detector(ABC):
         """The detector of what `_save` gave."""
 
 
+def restored(state: Mapping[str, Any]) -> Detector:
+    """The detector that *state* was taken from, of whichever kind it is."""
+    (kind,) = (one for one in _kinds(Detector) if one.__dict__.get("_kind") == state["detector"])
+    detector: Detector = kind.from_state(state)
+    return detector
+
+
+def _kinds(kind: Any) -> list[Any]:
+    """*kind*, and all that derives from it."""
+    return [kind, *(one for below in kind.__subclasses__() for one in _kinds(below))]
+
+
 def reference_values(reference: npt.ArrayLike) -> Floats:
     """The finite values of a reference in one dimension: at least 20, as fewer tell too little."""
     values = np.asarray(reference, dtype=np.float64)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .._checks import whole
 from ._averages import BLOCK, filters, remains
-from ._growth import LAG, LARGEST
+from ._growth import LARGEST
 from .detector import Detector, Evidence, Floats
 
 RATES = (0.08, 0.02, 0.005)
@@ -26,10 +26,13 @@ LONGEST = 1000
 FURTHEST = 1e6
 """How far off a feature is taken to be at most, in standard deviations: so its cosine is a number."""
 
-SAFETY = 2.5
+SAFETY = 1.5
 """The run length is asked this many times over: a sample that is drawn from repeats itself."""
 DOUBT = 1.07
 """How much further off the mean of the reference is taken to be than a sample of its size is."""
+
+LAG = 1024
+"""How many rows come after one before it may join the reference: five times what the averages span."""
 
 Singles = npt.NDArray[np.float32]
 
@@ -44,8 +47,8 @@ class RandomFeatureAverages(Detector):
         m_r <- (1 - r) m_r + r phi(x)
         statistic = max over r of |m_r - mean of the reference|^2 / (its expectation without drift)
 
-    The mean of the reference follows what is observed: rows join it when 256 more have come without an alarm,
-    up to 4000 of them.
+    The mean of the reference follows what is observed: rows join it when 1024 more have come without an
+    alarm, up to 4000 of them.
 
     Without a window: the memory and the cost of a row are the same whatever the traffic. The threshold is set
     when the detector is made, from streams drawn from the reference itself, whose mean is redrawn for each as
@@ -101,13 +104,24 @@ class RandomFeatureAverages(Detector):
         self._grows = True
         variance = float(mapped.var(axis=0).sum())
         self._expected = [max(variance, 1e-6) * rate / (2.0 - rate) for rate in RATES]
-        self.threshold: float = self._calibrate(mapped - self._mean)
+        self._thresholds = self._calibrate(mapped - self._mean)
+        self._set_threshold()
         self._begin()
 
     def fix_reference(self) -> None:
         """Keep the reference as it is: nothing that is observed joins it."""
         self._grows = False
         self._waiting = []
+
+    def _set_threshold(self) -> None:
+        """The threshold of a reference as large as this one is by now: in between by what chance moves it."""
+        at_first, at_last = self._thresholds
+        given = self._given[1]
+        if given < LARGEST:
+            part = (1.0 / self._count - 1.0 / LARGEST) / (1.0 / given - 1.0 / LARGEST)
+            self.threshold: float = at_last + (at_first - at_last) * max(0.0, part)
+        else:
+            self.threshold = at_first
 
     def _draw_frequencies(self, rows: Singles) -> Singles:
         generator = np.random.default_rng(self._seed)
@@ -122,25 +136,29 @@ class RandomFeatureAverages(Detector):
         angles = far.astype(np.float32) @ self._frequencies
         return np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
 
-    def _calibrate(self, mapped: Singles) -> float:
-        """The threshold, from the largest statistic of each of many streams drawn from the reference."""
+    def _calibrate(self, mapped: Singles) -> tuple[float, float]:
+        """The thresholds for this reference, and for one that has grown, from streams drawn from it.
+
+        The largest statistic of each stream is taken, as if the mean of the reference were off by what that
+        of a sample of its size is, or of :data:`LARGEST`.
+        """
         generator = np.random.default_rng([self._seed, 1])
         count = len(mapped)
-        # The mean of the reference is off by that of a sample of its size.
         off = np.array([mapped[generator.integers(0, count, count)].mean(axis=0) for _ in range(STREAMS)])
-        off *= np.float32(DOUBT)
-        largest = np.zeros(STREAMS)
+        shares = DOUBT * np.array([1.0, min(1.0, math.sqrt(count / LARGEST))])[:, None]
+        size = np.einsum("ij,ij->i", off, off)
+        largest = np.zeros((2, STREAMS))
         averages = [np.zeros((STREAMS, mapped.shape[1]), np.float32) for _ in RATES]
-        for _ in range(STEPS):
-            fresh = mapped[generator.integers(0, count, STREAMS)] - off
+        for step in range(1, STEPS + 1):
+            fresh = mapped[generator.integers(0, count, STREAMS)]
             for average, rate, expected in zip(averages, RATES, self._expected, strict=True):
                 np.add(average, np.float32(rate) * (fresh - average), out=average)
-                np.maximum(largest, np.einsum("ij,ij->i", average, average) / expected, out=largest)
-        scale = float(largest.std()) * math.sqrt(6.0) / math.pi
-        place = float(largest.mean()) - 0.5772 * scale
-        # In STEPS rows the largest exceeds h with probability exp(-(h - place) / scale) when that is small.
-        # The statistic is 1 on average, but 0 where the reference is all the same.
-        return max(1.0, place + scale * math.log(max(SAFETY * self.arl / STEPS, 1.0)))
+                # |average - share * off|^2, as far as the average has come
+                here = shares * (1.0 - (1.0 - rate) ** step)
+                square = np.einsum("ij,ij->i", average, average)
+                square = square - 2.0 * here * np.einsum("ij,ij->i", average, off) + here**2 * size
+                np.maximum(largest, square / expected, out=largest)
+        return _rarely(largest[0], self.arl), _rarely(largest[1], self.arl)
 
     def _warning(self) -> float:
         return 0.8 * self.threshold
@@ -191,6 +209,7 @@ class RandomFeatureAverages(Detector):
             return
         fresh = self._waiting.pop(0) - BLOCK * self._mean
         self._count += BLOCK
+        self._set_threshold()
         moved = fresh / np.float32(self._count)
         self._mean = self._mean + moved
         for average, rate in zip(self._averages, RATES, strict=True):
@@ -227,6 +246,7 @@ class RandomFeatureAverages(Detector):
     def reset(self) -> None:
         """Begin anew with the reference that was given: nothing has been seen."""
         self._mean, self._count = self._given
+        self._set_threshold()
         super().reset()
 
     def _begin(self) -> None:
@@ -240,7 +260,7 @@ class RandomFeatureAverages(Detector):
         return {
             "arl": self.arl,
             "seed": self._seed,
-            "threshold": self.threshold,
+            "thresholds": list(self._thresholds),
             "centre": self._centre.tolist(),
             "scale": self._scale.tolist(),
             "frequencies": self._frequencies.tolist(),
@@ -259,16 +279,27 @@ class RandomFeatureAverages(Detector):
         detector = cls.__new__(cls)
         Detector.__init__(detector, state["arl"])
         detector._seed = int(state["seed"])
-        detector.threshold = float(state["threshold"])
         detector._centre, detector._scale = np.array(state["centre"]), np.array(state["scale"])
         detector.features = len(detector._centre)
         detector._frequencies = np.array(state["frequencies"], dtype=np.float32)
         (given, at_first), (mean, count) = state["given"], state["mean"]
         detector._given = np.array(given, dtype=np.float32), int(at_first)
         detector._mean, detector._count = np.array(mean, dtype=np.float32), int(count)
+        first, last = state["thresholds"]
+        detector._thresholds = float(first), float(last)
+        detector._set_threshold()
         detector._grows, detector._held = bool(state["grows"]), int(state["held"])
         detector._waiting = [np.array(one, dtype=np.float32) for one in state["waiting"]]
         detector._expected = [float(one) for one in state["expected"]]
         detector._averages = [np.array(one, dtype=np.float32) for one in state["averages"]]
         detector._recent = np.array(state["recent"])
         return detector
+
+
+def _rarely(largest: Floats, arl: float) -> float:
+    """What is exceeded once in *arl* rows, if *largest* are the largest in STEPS rows of some streams."""
+    scale = float(largest.std()) * math.sqrt(6.0) / math.pi
+    place = float(largest.mean()) - 0.5772 * scale
+    # In STEPS rows the largest exceeds h with probability exp(-(h - place) / scale) when that is small.
+    # The statistic is 1 on average, but 0 where the reference is all the same.
+    return max(1.0, place + scale * math.log(max(SAFETY * arl / STEPS, 1.0)))

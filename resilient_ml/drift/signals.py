@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .. import _checks
 from .categorical import CategoricalShiryaevRoberts
+from .combined import Combined
 from .conformal import ConformalShiryaevRoberts
 from .detector import Detector, Floats
 from .e_shiryaev_roberts import EShiryaevRoberts
@@ -126,7 +127,7 @@ class Numbers(Signal):
         memory: Whether neighbouring observations may resemble each other, or swing slowly over the day. True
             costs a little delay; False is for calls that are known to be independent.
         shape: Whether any change of the distribution counts, one of two modes into one, say, and not only
-            that of its level or spread, which are found sooner without.
+            that of its level or spread, which are found a little sooner without.
         strata: A function without arguments that says at each call to which *stratum* its observations
             belong: the hour of the week, say, as with ``lambda: time.strftime("%a%H")``. Each is then judged
             among those of its stratum, so that cycles are no drift. The reference grows until the stream
@@ -188,11 +189,17 @@ class Numbers(Signal):
         return self.strata is None or visits(reference[:, 0]) >= 2.0
 
     def detector(self, reference: Floats, arl: float) -> Detector:
-        """Ranks, and what the past foretells taken off first."""
+        """Ranks, and what the past foretells taken off first; for *shape* counts below quantiles as well."""
         if self.strata is not None:
             return SeasonalShiryaevRoberts(reference, arl=arl)
-        if self.shape:
-            return _apart(lambda rows, run: WindowedKS(rows, arl=run), reference, arl, memory=self.memory)
+        if self.shape:  # a third of the false alarms
+            counts = _apart(
+                lambda rows, run: WindowedKS(rows, arl=run), reference, 3.0 * arl, memory=self.memory
+            )
+            return Combined([counts, self._of_level_and_spread(reference, 1.5 * arl)])
+        return self._of_level_and_spread(reference, arl)
+
+    def _of_level_and_spread(self, reference: Floats, arl: float) -> Detector:
         if self.memory:
             return WhitenedShiryaevRoberts(reference, arl=arl)
         return ConformalShiryaevRoberts(reference, arl=arl)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._checks import function, whole
-from .detector import Detector, Evidence, Floats
+from .detector import Detector, Evidence, Floats, restored
 
 NOTICEABLE = 1.35
 """A correlation time up to this is taken for none: 1000 independent observations seldom show more."""
@@ -141,15 +141,8 @@ class Thinned(Detector):
     def _load(cls, state: Mapping[str, Any]) -> Self:
         detector = cls.__new__(cls)
         Detector.__init__(detector, state["arl"])
-        inner = state["inner"]
-        (kind,) = (one for one in _detectors(Detector) if one.__dict__.get("_kind") == inner["detector"])
-        detector._setup(kind.from_state(inner), int(state["every"]))
+        detector._setup(restored(state["inner"]), int(state["every"]))
         return detector
-
-
-def _detectors(kind: Any) -> list[Any]:
-    """*kind*, and all that derives from it."""
-    return [kind, *(one for below in kind.__subclasses__() for one in _detectors(below))]
 
 
 def spacing(reference: npt.ArrayLike) -> int:

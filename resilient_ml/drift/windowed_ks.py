@@ -334,7 +334,7 @@ def _threshold(below: Counts, count: int, tails: Mapping[int, Sequence[Floats]],
         return total * math.exp(1.0 / level)
 
     most, enough = 1.0, math.log(arl) + 10.0
-    while enough - most > 1e-4:
+    while enough - most > 1e-3:
         level = (most + enough) / 2.0
         most, enough = (most, level) if rate(level) <= 1.0 / arl else (level, enough)
     return enough

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resilient_ml.drift import (
+    Combined,
     ConformalShiryaevRoberts,
     Detector,
     EShiryaevRoberts,
@@ -42,6 +43,9 @@ MAKE: dict[str, Callable[[], Any]] = {
     "thinned": lambda: Thinned(
         lambda kept, arl: ConformalShiryaevRoberts(kept, arl=arl), normal(400, 1), every=2, arl=1e5
     ),
+    "combined": lambda: Combined(
+        [WindowedKS(normal(400, 1), arl=2e5), ConformalShiryaevRoberts(normal(400, 1), arl=2e5)]
+    ),
     "rows": lambda: RandomFeatureAverages.from_state(ROWS),
 }
 
@@ -52,6 +56,10 @@ def quiet_stream(kind: str, count: int, seed: int = 2, mean: float = 0.0) -> Any
 
 def size(detector: Any) -> int:
     """Of how many observations the reference is."""
+    if isinstance(detector, Combined):
+        one, other = map(size, detector.detectors)
+        assert one == other
+        return one
     inner = detector.inner if isinstance(detector, Thinned) else detector
     return len(inner._reference) if isinstance(inner, ConformalShiryaevRoberts) else inner._count
 
@@ -95,10 +103,10 @@ def test_counts_below_the_cuts_grow_with_it() -> None:
 
 
 def test_the_mean_of_rows_grows_with_it() -> None:
-    given, stream = rows(300, 1), rows(1000, 2)
+    given, stream = rows(300, 1), rows(2000, 2)
     detector = RandomFeatureAverages.from_state(ROWS)
     detector.update_many(stream)
-    joined = 64 * (1000 // 64 - LAG // 64)
+    joined = 64 * (2000 // 64 - 1024 // 64)
     assert detector._count == 300 + joined
     known = np.concatenate([given, stream[:joined]])
     assert detector._mean == pytest.approx(detector._map(known).mean(axis=0), abs=1e-5)
@@ -123,7 +131,7 @@ def test_however_it_is_fed_it_grows_alike(cuts: list[int], kind: str) -> None:
 
 
 def test_one_by_one_it_grows_alike(kind: str) -> None:
-    stream = quiet_stream(kind, 700)
+    stream = quiet_stream(kind, 1200 if kind == "rows" else 700)
     many, single = MAKE[kind](), MAKE[kind]()
     many.update_many(stream)
     for value in stream:
@@ -269,5 +277,5 @@ def test_copies_grow_apart(kind: str) -> None:
     detector = MAKE[kind]()
     detector.update_many(quiet_stream(kind, 300))
     other = copy.deepcopy(detector)
-    other.update_many(quiet_stream(kind, 1000, seed=3))
+    other.update_many(quiet_stream(kind, 1500, seed=3))
     assert size(detector) < size(other)

@@ -102,7 +102,12 @@ POLICIES = {
     "keyed": lambda: Keyed(seats, key=tenant),
     "hot keys": lambda: HotKeyLimiter(key=tenant, hot_limit=8),
     "contract": Contract,
-    "drift": lambda: DriftDetector(Numbers("calls", two, side="input"), arl=1e6, reference_size=100),
+    "drift": lambda: DriftDetector(
+        # One that is learned would grow for longer than a check lasts.
+        Numbers("calls", two, side="input"),
+        arl=1e6,
+        references={"calls": [2.0] * 100},
+    ),
     "contract on inputs": lambda: Contract(inputs=Finite()),
     "coalesce": lambda: Coalesce(key=another_key),
     "cache": lambda: Cache(2000, key=another_key),

@@ -1,0 +1,167 @@
+"""Several detectors watch one stream, each for what it sees best, on one budget of false alarms."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .detector import Detector, Evidence, Floats, Level, restored
+
+BLOCK = 2048
+"""Observations at a time."""
+
+
+class Combined(Detector):
+    """Alarms when any of several detectors does; all of them begin anew then.
+
+    No detector is best at everything: bets on level and spread find these soonest, and counts below quantiles
+    find whatever else changes. The rates of false alarms add up, so ``1 / arl = sum of 1 / arl of each``.
+
+    The statistic is that of the detector that is nearest to its threshold, as a share of that. Evidence is
+    that of the first one that alarmed.
+
+    Args:
+        detectors: Detectors of the same kind of observations, two or more, each with a run length. They
+            belong to this one from here on.
+
+    Attributes:
+        detectors: The detectors inside.
+
+    Raises:
+        ValueError: There are fewer than two, or one promises no run length.
+        TypeError: One is no detector.
+
+    >>> import numpy as np
+    >>> from resilient_ml.drift import ConformalShiryaevRoberts, WindowedKS
+    >>> generator = np.random.default_rng(1)
+    >>> quiet = generator.normal(size=1000)
+    >>> parts = WindowedKS(quiet, arl=30_000), ConformalShiryaevRoberts(quiet, arl=15_000)
+    >>> detector = Combined(parts)
+    >>> detector.arl
+    10000.0
+    >>> two_modes = 0.44 * generator.normal(size=500) + 0.9 * generator.choice([-1, 1], size=500)
+    >>> stream = np.concatenate([generator.normal(size=1000), two_modes])
+    >>> bool(1000 < detector.update_many(stream)[0] < 1500)
+    True
+
+    Source: G. Lorden, "Procedures for Reacting to a Change in Distribution", Annals of Mathematical
+    Statistics 42(6), 1971, which stops at the first of several procedures.
+    """
+
+    _kind: ClassVar[str] = "Combined"
+
+    def __init__(self, detectors: Sequence[Detector]) -> None:
+        parts = tuple(detectors)
+        for one in parts:
+            if not isinstance(one, Detector):
+                raise TypeError(f"detectors must be detectors of drift, got {one!r}; make each one first")
+            if one.arl <= 0.0:
+                raise ValueError(
+                    f"detectors must each have a run length, got {type(one).__name__}, which promises none; "
+                    "leave it out, or watch with it by itself"
+                )
+        if len(parts) < 2:
+            raise ValueError(f"detectors must be two or more, got {len(parts)}; use one by itself")
+        super().__init__(1.0 / sum(1.0 / one.arl for one in parts))
+        self.threshold: float = 1.0
+        self.detectors: tuple[Detector, ...] = parts
+        self._alarmed = parts[0]
+        self._mirror()
+
+    def _mirror(self) -> None:
+        self.statistic: float = max(one.statistic / one.threshold for one in self.detectors)
+
+    @property
+    def level(self) -> Level:
+        """``drift`` when the latest observation raised an alarm, ``warn`` while any of them warns."""
+        if self.alarmed_last:
+            return "drift"
+        return "warn" if any(one.level != "stable" for one in self.detectors) else "stable"
+
+    def update(self, value: Any) -> bool:
+        """Feed one observation; whether it raised an alarm."""
+        if not np.isfinite(value).all():
+            return self._refuse()
+        self.seen: int = self.seen + 1
+        self.alarmed_last = False
+        alarmed = [one for one in self.detectors if one.update(value)]  # type: ignore[attr-defined]
+        if not alarmed:
+            self._mirror()
+            return False
+        self._alarmed = alarmed[0]
+        self._raise_alarm()
+        return True
+
+    def _rows(self, values: npt.ArrayLike) -> Floats:
+        return self.detectors[0]._rows(values)
+
+    def _absorb(self, rows: Floats) -> tuple[int, bool]:
+        rows = rows[:BLOCK]
+        *others, last = range(len(self.detectors))
+        before = {number: copy.deepcopy(self.detectors[number]) for number in others}
+        alarmed: dict[int, int] = {}
+        first = len(rows)
+        for number in (*others, last):
+            used, alarm = _feed(self.detectors[number], rows[:first])
+            if alarm:
+                first = used
+                alarmed[number] = used
+        by = [number for number, place in alarmed.items() if place == first]
+        if not by:
+            self._mirror()
+            return first, False
+        parts = list(self.detectors)
+        for number in others:
+            if number not in by:  # it may have seen what comes after the alarm, which comes once more
+                parts[number] = before[number]
+                _feed(parts[number], rows[:first])
+        self.detectors = tuple(parts)
+        for number in by:
+            parts[number]._raise_alarm()
+        self._alarmed = parts[by[0]]
+        return first, True
+
+    def _explain(self) -> Evidence:
+        assert self._alarmed.evidence is not None
+        return replace(self._alarmed.evidence, at=self.seen)
+
+    def _begin(self) -> None:
+        for one in self.detectors:
+            one._begin()
+            one.alarmed_last = False
+        self._mirror()
+
+    def reset(self) -> None:
+        """Begin anew with the references that were given: nothing has been seen."""
+        for one in self.detectors:
+            one.reset()
+        super().reset()
+
+    def fix_reference(self) -> None:
+        """Keep the reference of each as it is."""
+        for one in self.detectors:
+            one.fix_reference()
+        self._mirror()
+
+    def _save(self) -> dict[str, Any]:
+        return {"detectors": [one.state() for one in self.detectors]}
+
+    @classmethod
+    def _load(cls, state: Mapping[str, Any]) -> Self:
+        return cls([restored(one) for one in state["detectors"]])
+
+
+def _feed(detector: Detector, rows: Floats) -> tuple[int, bool]:
+    """Feed *rows* up to the first alarm: how many were used, and whether the last alarmed."""
+    used, alarm = 0, False
+    while used < len(rows) and not alarm:
+        count, alarm = detector._absorb(rows[used:])
+        used += count
+        detector.seen += count
+        detector.alarmed_last = False
+    return used, alarm
