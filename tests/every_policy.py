@@ -23,10 +23,9 @@ AT_ONCE = ConstantBackoff(0)
 
 
 def watched():
-    """A short reference; of the recent past it remembers a thousand numbers."""
-    return DriftDetector(
-        Numbers("length", lambda *args: len(args), side="input"), reference_size=100, queue=64
-    )
+    """Its reference does not grow; of the recent past it remembers a thousand numbers."""
+    length = Numbers("length", lambda *args: len(args), side="input")
+    return DriftDetector(length, references={"length": [1.0] * 100}, queue=64)
 
 
 def every_policy():

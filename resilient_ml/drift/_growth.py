@@ -28,6 +28,6 @@ def joining(count: int) -> int:
     """How many observations join a reference of *count* at once: a sixteenth of it; none if that is enough.
 
     >>> [joining(count) for count in (20, 1000, 3990, 4000, 100_000)]
-    [2, 125, 10, 0, 0]
+    [1, 62, 10, 0, 0]
     """
     return max(0, min(max(count // 16, 1), LARGEST - count, MOST))

@@ -72,7 +72,7 @@ class WindowedKS(Detector):
     >>> two_modes = 0.44 * generator.normal(size=500) + 0.9 * generator.choice([-1, 1], size=500)
     >>> stream = np.concatenate([generator.normal(size=1000), two_modes])  # mean 0, deviation 1 throughout
     >>> detector.update_many(stream)[:1]
-    array([1305])
+    array([1306])
 
     Source: R. H. Berk, D. H. Jones, "Goodness-of-fit test statistics that dominate the Kolmogorov
     statistics", Zeitschrift fuer Wahrscheinlichkeitstheorie 47, 1979, for the scale; D. Siegmund, B. Yakir,

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -21,6 +22,8 @@ from hypothesis.stateful import (
 from resilient_ml.machines.breaker import BreakerMachine
 from resilient_ml.machines.breaker_permits import Permit
 from resilient_ml.machines.breaker_rules import Refusal, Rules, State
+
+pytestmark = pytest.mark.once
 
 KINDS = ["server", "timeout", "connection"]
 SLICES = 10

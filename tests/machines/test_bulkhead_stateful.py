@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -16,6 +17,8 @@ from hypothesis.stateful import (
 )
 
 from resilient_ml.machines.bulkhead import BulkheadMachine, Seats, Ticket
+
+pytestmark = pytest.mark.once
 
 
 @dataclass(eq=False)

@@ -1,11 +1,14 @@
 """The gate with its tickets against a gate without, and both against what the limit promises."""
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from resilient_ml.machines.gcra import Gcra
 from resilient_ml.machines.rate_gate import Marks, RateGate, Waiter
 from resilient_ml.machines.sliding_window import SlidingWindow
+
+pytestmark = pytest.mark.once
 
 PER = 64.0
 ONE = (1.0,)

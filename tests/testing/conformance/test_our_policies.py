@@ -1,7 +1,6 @@
 """The library's own policies keep every promise that it asks of others."""
 
 import itertools
-import os
 
 import pytest
 
@@ -60,19 +59,6 @@ def another_key(*args, **kwargs):
     return next(_numbers)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_core():
-    """Threads that take turns wake each other sooner on one core; each worker of the tests has its own."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    if worker is None or not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {sorted(cores)[int(worker.removeprefix("gw")) % len(cores)]})
-    yield
-    os.sched_setaffinity(0, cores)
-
-
 POLICIES = {
     "nothing": Policy,
     "retry": lambda: Retry(2, backoff=AT_ONCE),
@@ -117,7 +103,6 @@ POLICIES = {
     ),
     # It is to learn nothing from the hundreds of calls at once of a check, after which it would hedge.
     "hedge": lambda: Hedge(minimum_calls=10_000),
-    "hedge that never comes": lambda: Hedge(delay=5000),
     "hedge after a delay": lambda: Hedge(delay=0.5, ratio=1.0),
     "hedge around all": lambda: Pipeline(
         Fallback("popular"), Hedge(delay=0.5, ratio=1.0), Bulkhead(32), Timeout(60)

@@ -33,6 +33,8 @@ from resilient_ml.testing.simulate import (
     simulate,
 )
 
+pytestmark = pytest.mark.once
+
 CALM = ModelServer(workers=2, service=Exponential(0.020))
 RATE = 75.0
 BEGINS, ENDS = 20.0, 30.0

@@ -21,6 +21,8 @@ from resilient_ml.testing.simulate import (
     simulate,
 )
 
+pytestmark = pytest.mark.once
+
 BATCHES = 40
 
 
