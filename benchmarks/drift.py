@@ -22,6 +22,7 @@ from resilient_ml.drift import (
     Detector,
     ECusum,
     EShiryaevRoberts,
+    Numbers,
     RandomFeatureAverages,
     WhitenedShiryaevRoberts,
     WindowedKS,
@@ -50,6 +51,7 @@ def ours() -> list[tuple[str, Detector, Any]]:
         ("ConformalShiryaevRoberts", ConformalShiryaevRoberts(scores[:1000]), scores),
         ("WhitenedShiryaevRoberts", WhitenedShiryaevRoberts(scores[:1000]), scores),
         ("WindowedKS", WindowedKS(scores[:1000]), scores),
+        ("Combined, as Numbers(shape=True)", Numbers("x", shape=True).detector(scores[:1000], 1e4), scores),
         ("CategoricalShiryaevRoberts", CategoricalShiryaevRoberts(classes[:1000]), classes),
         ("RandomFeatureAverages, 384-d", RandomFeatureAverages(rows[:1000]), rows),
     ]

@@ -71,7 +71,6 @@ class Combined(Detector):
         self.threshold: float = 1.0
         self.detectors: tuple[Detector, ...] = parts
         self._alarmed = parts[0]
-        self._mirror()
 
     def _mirror(self) -> None:
         self.statistic: float = max(one.statistic / one.threshold for one in self.detectors)

@@ -164,7 +164,7 @@ class ConformalShiryaevRoberts(Detector):
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
         rows = rows[: int(min(8192, self._due - self._fresh))]
         ranks = self._ranks(rows)
-        factors = self._table[:, ranks]
+        factors = np.take(self._table, ranks, axis=1)  # in rows, which what follows goes along
         self._wealth, self.statistic, place = gather(self._wealth, factors, "sr", self.threshold, WEIGHTS)
         used = len(ranks) if place < 0 else place + 1
         self._recent.extend(rows[max(0, used - MEMORY) : used].tolist())
