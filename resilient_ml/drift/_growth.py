@@ -20,9 +20,6 @@ LAG: Final = 256
 LARGEST: Final = 4000
 """So many observations of a reference are enough; one that has as many when it is given does not grow."""
 
-MOST: Final = 512
-"""The most observations that join at once."""
-
 
 def joining(count: int) -> int:
     """How many observations join a reference of *count* at once: a sixteenth of it; none if that is enough.
@@ -30,4 +27,4 @@ def joining(count: int) -> int:
     >>> [joining(count) for count in (20, 1000, 3990, 4000, 100_000)]
     [1, 62, 10, 0, 0]
     """
-    return max(0, min(max(count // 16, 1), LARGEST - count, MOST))
+    return max(0, min(max(count // 16, 1), LARGEST - count))

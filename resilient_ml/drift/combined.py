@@ -33,7 +33,7 @@ class Combined(Detector):
         detectors: The detectors inside.
 
     Raises:
-        ValueError: There are fewer than two, or one promises no run length.
+        ValueError: There are fewer than two different ones, or one promises no run length.
         TypeError: One is no detector.
 
     >>> import numpy as np
@@ -56,6 +56,8 @@ class Combined(Detector):
     _kind: ClassVar[str] = "Combined"
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
+        if isinstance(detectors, Detector):
+            raise TypeError(f"detectors must be several, got one {type(detectors).__name__}; pass a list")
         parts = tuple(detectors)
         for one in parts:
             if not isinstance(one, Detector):
@@ -65,9 +67,18 @@ class Combined(Detector):
                     f"detectors must each have a run length, got {type(one).__name__}, which promises none; "
                     "leave it out, or watch with it by itself"
                 )
-        if len(parts) < 2:
-            raise ValueError(f"detectors must be two or more, got {len(parts)}; use one by itself")
-        super().__init__(1.0 / sum(1.0 / one.arl for one in parts))
+        if len(set(map(id, parts))) < max(len(parts), 2):
+            raise ValueError(
+                f"detectors must be two or more different ones, got {len(parts)} of which "
+                f"{len(set(map(id, parts)))} differ; use one by itself"
+            )
+        arl = 1.0 / sum(1.0 / one.arl for one in parts)
+        if arl < 2.0:
+            raise ValueError(
+                f"detectors together must have false alarms at least 2 observations apart, got {arl:.3g}; "
+                "give each a longer arl"
+            )
+        super().__init__(arl)
         self.threshold: float = 1.0
         self.detectors: tuple[Detector, ...] = parts
         self._alarmed = parts[0]
@@ -84,11 +95,12 @@ class Combined(Detector):
 
     def update(self, value: Any) -> bool:
         """Feed one observation; whether it raised an alarm."""
-        if not np.isfinite(value).all():
+        (row,) = self._rows([value])
+        if not np.isfinite(row).all():
             return self._refuse()
         self.seen: int = self.seen + 1
         self.alarmed_last = False
-        alarmed = [one for one in self.detectors if one.update(value)]  # type: ignore[attr-defined]
+        alarmed = [one for one in self.detectors if one.update(row)]  # type: ignore[attr-defined]
         if not alarmed:
             self._mirror()
             return False
@@ -97,32 +109,34 @@ class Combined(Detector):
         return True
 
     def _rows(self, values: npt.ArrayLike) -> Floats:
-        return self.detectors[0]._rows(values)
+        for one in self.detectors:  # each refuses what it cannot use
+            rows = one._rows(values)
+        return rows
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
         rows = rows[:BLOCK]
-        *others, last = range(len(self.detectors))
-        before = {number: copy.deepcopy(self.detectors[number]) for number in others}
-        alarmed: dict[int, int] = {}
         first = len(rows)
-        for number in (*others, last):
-            used, alarm = _feed(self.detectors[number], rows[:first])
+        others = self.detectors[:-1]
+        # They may see what comes after the alarm of another, which comes once more.
+        before = [copy.deepcopy(vars(one)) for one in others] if first > 1 else []
+        fed: list[int] = []
+        alarmed: list[Detector] = []
+        for one in self.detectors:
+            used, alarm = _feed(one, rows[:first])
             if alarm:
+                alarmed = [one] if used < first or not alarmed else [*alarmed, one]
                 first = used
-                alarmed[number] = used
-        by = [number for number, place in alarmed.items() if place == first]
-        if not by:
+            fed.append(used)
+        if not alarmed:
             self._mirror()
             return first, False
-        parts = list(self.detectors)
-        for number in others:
-            if number not in by:  # it may have seen what comes after the alarm, which comes once more
-                parts[number] = before[number]
-                _feed(parts[number], rows[:first])
-        self.detectors = tuple(parts)
-        for number in by:
-            parts[number]._raise_alarm()
-        self._alarmed = parts[by[0]]
+        for one, used, state in zip(others, fed, before, strict=False):  # none for a single row
+            if used > first:
+                vars(one).update(state)
+                _feed(one, rows[:first])
+        for one in alarmed:
+            one._raise_alarm()
+        self._alarmed = alarmed[0]
         return first, True
 
     def _explain(self) -> Evidence:

@@ -45,7 +45,7 @@ class ConformalShiryaevRoberts(Detector):
         exp(z^2 / 2 (1 - 1 / s^2))           the spread, s = 0.6, 1.5, 2.2
 
     Each factor is lowered by ``margin / sqrt(n)`` of its standard deviation, as the reference is a sample. It
-    grows: an observation joins it when 256 more have come without an alarm, up to 4000 of them.
+    grows: an observation joins it when 256 to 512 more have come without an alarm, up to 4000 in all.
     The Shiryaev-Roberts evidence of all is averaged, that on the smallest shifts with four times the weight,
     and the alarm comes at ``arl``.
 
@@ -63,7 +63,8 @@ class ConformalShiryaevRoberts(Detector):
         arl: Observations between false alarms, from 2; the default is one in 10 000.
         margin: How much is taken off each bet as the reference is a sample, in standard deviations of its
             mean over such a sample, from 0. The default is what keeps the promise: about 0.3 for a
-            reference of 1000 that grows, 0.75 for one that does not; more for small ones and a long *arl*.
+            reference of 1000 that grows, 0.75 for one that is kept from it; more for small ones and a long
+            *arl*.
 
     Raises:
         ValueError: A parameter is out of its range.
@@ -120,7 +121,8 @@ class ConformalShiryaevRoberts(Detector):
 
     def _margin(self, count: int) -> float:
         """What is taken off each bet for a reference of *count*."""
-        return growing_margin(count, self.arl) if self._grows else fixed_margin(count, self.arl)
+        grows = self._grows or count >= LARGEST
+        return growing_margin(count, self.arl) if grows else fixed_margin(count, self.arl)
 
     def _grow(self) -> None:
         """Let the oldest of what has been observed since the evidence began join the reference."""
@@ -144,6 +146,7 @@ class ConformalShiryaevRoberts(Detector):
         """Feed one observation; whether it raised an alarm."""
         if not math.isfinite(value):
             return self._refuse()
+        value = float(value)  # what is kept is plain data, and equals what a batch has
         rank = bisect_left(self._sorted, value) + bisect_right(self._sorted, value)
         self._recent.append(value)
         self.seen: int = self.seen + 1
@@ -231,7 +234,7 @@ def growing_margin(count: int, arl: float) -> float:
     1 000 000.
     """
     rarer = arl / (1.5 * max(count, LARGEST))
-    return 0.15 + 130.0 / count + 0.12 * max(0.0, math.log(rarer))
+    return 0.15 + min(130.0 / count, 2.0) + 0.12 * max(0.0, math.log(rarer))
 
 
 def _bets(count: int, own: npt.NDArray[np.intp], margin: float, least: float) -> Floats:

@@ -146,7 +146,8 @@ class Detector(ABC):
         """Keep the reference as it is from here on: nothing that is observed joins it.
 
         Where a detector says that its reference grows, this is for one that says how things should be, and
-        not how they happened to be; it costs some delay. Detectors whose reference never grows do nothing.
+        not how they happened to be; changes are mostly found later. It stays fixed after `reset`, which goes
+        back to what was given. Detectors whose reference never grows do nothing.
         """
 
     def state(self) -> dict[str, Any]:
@@ -220,9 +221,13 @@ class Detector(ABC):
 
 def restored(state: Mapping[str, Any]) -> Detector:
     """The detector that *state* was taken from, of whichever kind it is."""
-    (kind,) = (one for one in _kinds(Detector) if one.__dict__.get("_kind") == state["detector"])
-    detector: Detector = kind.from_state(state)
-    return detector
+    for kind in _kinds(Detector):
+        if kind.__dict__.get("_kind") == state["detector"]:
+            detector: Detector = kind.from_state(state)
+            return detector
+    raise ValueError(
+        f"state must be of a detector, got one of {state['detector']!r}; import what defines that first"
+    )
 
 
 def _kinds(kind: Any) -> list[Any]:

@@ -48,7 +48,7 @@ class RandomFeatureAverages(Detector):
         statistic = max over r of |m_r - mean of the reference|^2 / (its expectation without drift)
 
     The mean of the reference follows what is observed: rows join it when 1024 more have come without an
-    alarm, up to 4000 of them.
+    alarm, up to 4000 in all.
 
     Without a window: the memory and the cost of a row are the same whatever the traffic. The threshold is set
     when the detector is made, from streams drawn from the reference itself, whose mean is redrawn for each as
@@ -94,8 +94,14 @@ class RandomFeatureAverages(Detector):
             )
         self._seed = whole("seed", seed, at_least=0, remedy="pass any whole number from 0")
         self.features: int = rows.shape[1]
-        self._centre = rows.mean(axis=0)
-        spread = rows.std(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._centre = rows.mean(axis=0)
+            spread = rows.std(axis=0)
+        if not np.isfinite(spread).all():
+            raise ValueError(
+                f"reference must have features of a finite spread, got values up to {np.abs(rows).max():g}; "
+                "divide what is that large"
+            )
         self._scale = 1.0 / np.where(spread > 0.0, spread, 1.0)
         self._frequencies = self._draw_frequencies(((rows - self._centre) * self._scale).astype(np.float32))
         mapped = self._map(rows)
@@ -194,7 +200,7 @@ class RandomFeatureAverages(Detector):
         self._averages = [path[used - 1].copy() for path in averages]
         self.statistic = float(largest[used - 1])
         self._keep(rows[:used])
-        if self._grows and self._count < LARGEST and not alarm:
+        if self._grows and self._count + BLOCK <= LARGEST and not alarm:
             self._wait(features)
         self._held += used
         return used, alarm

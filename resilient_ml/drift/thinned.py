@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._checks import function, whole
-from .detector import Detector, Evidence, Floats, restored
+from .detector import Detector, Evidence, Floats, Level, restored
 
 NOTICEABLE = 1.35
 """A correlation time up to this is taken for none: 1000 independent observations seldom show more."""
@@ -93,8 +93,10 @@ class Thinned(Detector):
         self.statistic: float = self.inner.statistic
         self.threshold: float = self.inner.threshold
 
-    def _warning(self) -> float:
-        return self.inner._warning()
+    @property
+    def level(self) -> Level:
+        """``drift`` when the latest observation raised an alarm, otherwise that of the detector inside."""
+        return "drift" if self.alarmed_last else self.inner.level
 
     def update(self, value: Any) -> bool:
         """Feed one observation; whether it raised an alarm."""
@@ -126,8 +128,8 @@ class Thinned(Detector):
 
     def reset(self) -> None:
         """Begin anew with the reference that was given: nothing has been seen."""
-        super().reset()
         self.inner.reset()
+        super().reset()
 
     def fix_reference(self) -> None:
         """Keep the reference of the detector inside as it is."""

@@ -20,6 +20,8 @@ FILTERS, REMAINS = filters(RATES), remains(RATES)
 FURTHEST = 10.0
 """A value further from the centre than so many times the furthest of the reference counts as that far."""
 
+LARGE = 1e100
+
 DEPENDENT = 2.5
 """What is added to the margin where the past is used: what it foretells is estimated too."""
 
@@ -50,7 +52,7 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         arl: Observations between false alarms, from 2; the default is one in 10 000.
 
     Raises:
-        ValueError: A parameter is out of its range.
+        ValueError: A parameter is out of its range, or a value of the reference beyond 1e100.
 
     >>> import numpy as np
     >>> noise = np.random.default_rng(0).normal(size=3000)
@@ -72,6 +74,11 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         if len(values) < 100:
             raise ValueError(
                 f"reference must hold at least 100 finite values in order, got {len(values)}; collect 1000"
+            )
+        if not float(np.abs(values).max()) < LARGE:
+            raise ValueError(
+                f"reference must hold values below {LARGE:g}, got one of {np.abs(values).max():g}; divide "
+                "what is that large"
             )
         self._centre = float(values.mean())
         farthest = float(np.abs(values - self._centre).max())

@@ -40,8 +40,8 @@ class WindowedKS(Detector):
     there: a twentieth of outliers is seen, and so is a second mode with the mean and spread of the first.
     A change of level or spread alone is found by `ConformalShiryaevRoberts` too.
 
-    The reference grows: an observation is counted in it when 256 more have come without an alarm, up to 4000
-    of them. The cuts stay where they are.
+    The reference grows: an observation is counted in it when 256 to 512 more have come without an alarm, up
+    to 4000 in all. The cuts stay where they are.
 
     Counts that overlap resemble each other; how much that spares is known of the extremes of Gaussian
     fields. It gives the threshold, about ``ln(arl) + 2``, at once for any reference, run length and windows.
@@ -137,6 +137,7 @@ class WindowedKS(Detector):
         """Feed one observation; whether it raised an alarm."""
         if not math.isfinite(value):
             return self._refuse()
+        value = float(value)  # as numbers of lower precision are compared otherwise
         fresh = bisect_left(self.cuts, value)
         self.seen: int = self.seen + 1
         self._held += 1

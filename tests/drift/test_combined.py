@@ -14,12 +14,16 @@ from resilient_ml.drift import (
     Combined,
     ConformalShiryaevRoberts,
     Numbers,
+    RandomFeatureAverages,
     Thinned,
     WhitenedShiryaevRoberts,
     WindowedKS,
 )
 
 QUIET = np.random.default_rng(1).normal(size=500)
+
+
+ONE = CUSUM(QUIET)
 
 
 def both(arl: float = 1000) -> Combined:
@@ -140,8 +144,13 @@ def test_it_may_be_fixed_and_begun_anew() -> None:
 @pytest.mark.parametrize(
     ("detectors", "message"),
     [
-        ([], "two or more, got 0"),
-        ([CUSUM(QUIET)], "two or more, got 1; use one by itself"),
+        ([], "two or more different ones, got 0"),
+        ([CUSUM(QUIET)], "two or more different ones, got 1 of which 1 differ; use one by itself"),
+        ([ONE, ONE], "two or more different ones, got 2 of which 1 differ"),
+        (
+            [CUSUM(QUIET, arl=2), CUSUM(QUIET, arl=3)],
+            "at least 2 observations apart, got 1.2; give each a lon",
+        ),
         ([CUSUM(QUIET), ADWIN()], "got ADWIN, which promises none"),
     ],
 )
@@ -153,6 +162,48 @@ def test_too_few_or_without_a_promise_are_refused(detectors: Any, message: str) 
 def test_what_is_no_detector_is_refused() -> None:
     with pytest.raises(TypeError, match="must be detectors of drift, got 'KS'; make each one first"):
         Combined([CUSUM(QUIET), "KS"])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="must be several, got one CUSUM; pass a list"):
+        Combined(CUSUM(QUIET))  # type: ignore[arg-type]
+
+
+def test_what_one_part_cannot_use_reaches_none() -> None:
+    rows = np.random.default_rng(1).normal(size=(120, 3))
+    mixed = Combined([CUSUM(QUIET), RandomFeatureAverages(rows)])
+    for feed in (mixed.update_many, mixed.update):
+        with pytest.raises(ValueError, match=r"dimension|shape"):
+            feed(QUIET[:50])
+    with pytest.raises(ValueError, match="1 dimension"):
+        both().update([0.1, 0.2])
+    assert [mixed.seen, *(one.seen for one in mixed.detectors)] == [0, 0, 0]
+
+
+def test_the_parts_stay_the_ones_that_were_given() -> None:
+    counts, bets = WindowedKS(QUIET, arl=2000), ConformalShiryaevRoberts(QUIET, arl=2000)
+    detector = Combined([counts, bets])
+    assert len(detector.update_many(stream(900, 3, (300, 900, 3.0, 1.0)))) > 10
+    assert detector.detectors == (counts, bets)
+    assert counts.seen == bets.seen == detector.seen == 900
+    detector.fix_reference()
+    assert counts._grows is bets._grows is False
+
+
+def test_rows_of_features_may_be_watched_by_several() -> None:
+    quiet = np.random.default_rng(1).normal(size=(200, 3))
+    parts = [RandomFeatureAverages(quiet, arl=2000, seed=seed) for seed in (1, 2)]
+    values = np.random.default_rng(2).normal(size=(400, 3))
+    values[300:] += 1.0
+    single, many = Combined(parts), Combined([RandomFeatureAverages.from_state(one.state()) for one in parts])
+    expected = [place for place, row in enumerate(values) if single.update(row)]
+    assert many.update_many(values).tolist() == expected
+    assert 300 <= expected[0] < 330
+
+
+def test_inside_a_thinned_one_it_warns_as_by_itself() -> None:
+    thinned = Thinned(lambda _, arl: both(arl), QUIET, every=1, arl=1000)
+    alone = both()
+    for value in stream(800, 4, (500, 800, 0.6, 1.0)):
+        assert thinned.update(value) == alone.update(value)
+        assert thinned.level == alone.level
 
 
 @pytest.mark.parametrize("memory", [True, False])

@@ -67,7 +67,14 @@ def test_a_small_reference_beside_a_long_run_takes_more_off(count: int, arl: flo
 
 @pytest.mark.parametrize(
     ("count", "arl", "margin"),
-    [(1000, 6000, 0.28), (1000, 10_000, 0.341), (50, 1000, 2.75), (4000, 6e4, 0.459), (8000, 12e4, 0.443)],
+    [
+        (1000, 6000, 0.28),
+        (1000, 10_000, 0.341),
+        (50, 1000, 2.15),
+        (100, 1000, 1.45),
+        (4000, 6e4, 0.459),
+        (8000, 12e4, 0.443),
+    ],
 )
 def test_while_it_grows_less_is_taken_off(count: int, arl: float, margin: float) -> None:
     reference = np.random.default_rng(1).normal(size=count)

@@ -125,3 +125,9 @@ def test_the_largest_numbers_blind_nobody(value):
     detector.update_many(np.full((2, 3), value))
     assert np.isfinite(detector.statistic)
     assert len(detector.update_many(draw(3.0, size=(200, 3))))
+
+
+def test_a_reference_too_large_for_a_spread_is_refused() -> None:
+    rows = 1.7e308 * np.random.default_rng(1).uniform(-1.0, 1.0, size=(100, 2))
+    with pytest.raises(ValueError, match=r"finite spread, got values up to 1\.\d+e.308; divide"):
+        RandomFeatureAverages(rows)

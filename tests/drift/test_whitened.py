@@ -74,3 +74,8 @@ def test_a_reference_that_is_all_the_same_is_left_by_anything_else():
     detector = WhitenedShiryaevRoberts(np.full(1000, 0.5), arl=1000)
     assert not len(detector.update_many(np.full(3000, 0.5)))
     assert len(detector.update_many(np.full(500, 0.51)))
+
+
+def test_a_reference_of_numbers_whose_squares_are_none_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"values below 1e.100, got one of 1e.200; divide"):
+        WhitenedShiryaevRoberts(np.where(np.arange(200) % 2, 1e200, -1e200))
