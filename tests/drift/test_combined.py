@@ -92,6 +92,7 @@ def test_the_statistic_is_the_nearest_to_its_threshold() -> None:
     assert detector.threshold == 1.0
 
 
+@pytest.mark.once
 @settings(max_examples=30, deadline=None)
 @given(
     changes=st.lists(
@@ -128,6 +129,13 @@ def test_its_state_is_that_of_each() -> None:
     twin = Combined.from_state(json.loads(json.dumps(detector.state())))
     assert twin.update_many(values[400:]).tolist() == detector.update_many(values[400:]).tolist()
     assert twin.state() == detector.state()
+
+
+def test_a_state_of_what_is_not_known_is_refused() -> None:
+    state = both().state()
+    state["detectors"][0]["detector"] = "Oracle"
+    with pytest.raises(ValueError, match="one of 'Oracle'; import what defines that first"):
+        Combined.from_state(state)
 
 
 def test_it_may_be_fixed_and_begun_anew() -> None:
