@@ -78,7 +78,7 @@ def main() -> None:
             for begin in range(0, len(data), 4096):
                 detector.update_many(data[begin : begin + 4096])
 
-        report(name, detector.update, batches, data)  # type: ignore[attr-defined]
+        report(name, detector.update, batches, data)
     try:
         river: Any = importlib.import_module("river.drift")
     except ImportError:

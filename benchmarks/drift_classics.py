@@ -143,7 +143,7 @@ def microseconds(update: Callable[[float], object], values: list[float]) -> floa
 def speed(make: Callable[[], Detector], theirs: Callable[[], Any] | None, data: Any) -> str:
     """The best of three: microseconds a value of ours and river's, and ours many at once."""
     values = data.tolist()
-    single = min(microseconds(make().update, values) for _ in range(3))  # type: ignore[attr-defined]
+    single = min(microseconds(make().update, values) for _ in range(3))
     river = None if theirs is None else min(microseconds(theirs().update, values) for _ in range(3))
     rates = []
     for _ in range(3):

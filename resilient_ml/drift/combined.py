@@ -100,7 +100,7 @@ class Combined(Detector):
             return self._refuse()
         self.seen: int = self.seen + 1
         self.alarmed_last = False
-        alarmed = [one for one in self.detectors if one.update(row)]  # type: ignore[attr-defined]
+        alarmed = [one for one in self.detectors if one.update(row)]
         if not alarmed:
             self._mirror()
             return False
@@ -122,7 +122,7 @@ class Combined(Detector):
         fed: list[int] = []
         alarmed: list[Detector] = []
         for one in self.detectors:
-            used, alarm = _feed(one, rows[:first])
+            used, alarm = one._feed(rows[:first])
             if alarm:
                 alarmed = [one] if used < first or not alarmed else [*alarmed, one]
                 first = used
@@ -133,7 +133,7 @@ class Combined(Detector):
         for one, used, state in zip(others, fed, before, strict=False):  # none for a single row
             if used > first:
                 vars(one).update(state)
-                _feed(one, rows[:first])
+                one._feed(rows[:first])
         for one in alarmed:
             one._raise_alarm()
         self._alarmed = alarmed[0]
@@ -167,14 +167,3 @@ class Combined(Detector):
     @classmethod
     def _load(cls, state: Mapping[str, Any]) -> Self:
         return cls([restored(one) for one in state["detectors"]])
-
-
-def _feed(detector: Detector, rows: Floats) -> tuple[int, bool]:
-    """Feed *rows* up to the first alarm: how many were used, and whether the last alarmed."""
-    used, alarm = 0, False
-    while used < len(rows) and not alarm:
-        count, alarm = detector._absorb(rows[used:])
-        used += count
-        detector.seen += count
-        detector.alarmed_last = False
-    return used, alarm

@@ -133,7 +133,7 @@ class ConformalShiryaevRoberts(Detector):
 
     def fix_reference(self) -> None:
         """Keep the reference as it is: nothing that is observed joins it."""
-        self._grows = False
+        super().fix_reference()
         self._judge_by(self._reference)
 
     def _ranks(self, values: Floats) -> npt.NDArray[np.intp]:
@@ -230,7 +230,7 @@ def fixed_margin(count: int, arl: float) -> float:
 def growing_margin(count: int, arl: float) -> float:
     """The margin that keeps the promise with a reference that grows: an unlucky one does not stay so.
 
-    Fitted to run lengths simulated for references that had 30 to 4000 at first, and an *arl* of 1000 to
+    Fitted to run lengths simulated for references that had 30 to 2000 at first, and an *arl* of 1000 to
     1 000 000.
     """
     rarer = arl / (1.5 * max(count, LARGEST))

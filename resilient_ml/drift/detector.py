@@ -77,6 +77,7 @@ class Detector(ABC):
         self.alarms: int = 0
         self.evidence: Evidence | None = None
         self.alarmed_last = False
+        self._grows = False
 
     @property
     def level(self) -> Level:
@@ -142,13 +143,14 @@ class Detector(ABC):
         self.alarmed_last = False
         self._begin()
 
-    def fix_reference(self) -> None:  # noqa: B027 - most have nothing to do
+    def fix_reference(self) -> None:
         """Keep the reference as it is from here on: nothing that is observed joins it.
 
         Where a detector says that its reference grows, this is for one that says how things should be, and
         not how they happened to be; changes are mostly found later. It stays fixed after `reset`, which goes
-        back to what was given. Detectors whose reference never grows do nothing.
+        back to what was given. Detectors whose reference never grows stay as they are.
         """
+        self._grows = False
 
     def state(self) -> dict[str, Any]:
         """All there is to the detector as plain data: numbers, strings, lists and dicts, fit for JSON."""
@@ -196,6 +198,20 @@ class Detector(ABC):
             named = tuple((int(place), float(size)) for place, size in parts)
             detector.evidence = Evidence(statistic, threshold, at, since, effect, named)
         return detector
+
+    def _feed(self, rows: Floats) -> tuple[int, bool]:
+        """Use *rows* up to the first alarm, for a detector around this one: how many, and whether it came."""
+        used, alarm = 0, False
+        while used < len(rows) and not alarm:
+            count, alarm = self._absorb(rows[used:])
+            used += count
+        self.seen += used
+        self.alarmed_last = False
+        return used, alarm
+
+    @abstractmethod
+    def update(self, value: Any, /) -> bool:
+        """Feed one observation; whether it raised an alarm."""
 
     @abstractmethod
     def _absorb(self, rows: Floats) -> tuple[int, bool]:

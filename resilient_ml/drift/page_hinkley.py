@@ -98,9 +98,9 @@ class PageHinkley(Classic):
         forgetting = -math.log(self.alpha)
         size = CHUNK if forgetting * CHUNK < 200.0 else int(200.0 / forgetting)
         self._fades: Floats = np.power(self.alpha, np.arange(1.0, size + 1.0))
-        self._grows: Floats = 1.0 / self._fades
+        self._growth: Floats = 1.0 / self._fades
         self._weights: list[tuple[float, float]] = list(
-            zip(self._grows.tolist(), self._fades.tolist(), strict=True)
+            zip(self._growth.tolist(), self._fades.tolist(), strict=True)
         )
         super().__init__(limit)
 
@@ -148,7 +148,7 @@ class PageHinkley(Classic):
         totals = running(self._total, values.copy())
         counts = np.arange(self._count + 1, self._count + size + 1)
         deviations = values - totals / counts
-        grows, fades = self._grows[place : place + size], self._fades[place : place + size]
+        grows, fades = self._growth[place : place + size], self._fades[place : place + size]
         up_sums = running(self._up, (deviations - self.delta) * grows)
         down_sums = running(self._down, (deviations + self.delta) * grows)
         ups, downs = up_sums * fades, down_sums * fades

@@ -28,6 +28,8 @@ FURTHEST = 1e6
 
 SAFETY = 1.5
 """The run length is asked this many times over: a sample that is drawn from repeats itself."""
+FIXED_SAFETY = 2.5
+"""And this many where the reference is fixed, as an unlucky one stays so."""
 DOUBT = 1.07
 """How much further off the mean of the reference is taken to be than a sample of its size is."""
 
@@ -116,18 +118,21 @@ class RandomFeatureAverages(Detector):
 
     def fix_reference(self) -> None:
         """Keep the reference as it is: nothing that is observed joins it."""
-        self._grows = False
+        super().fix_reference()
         self._waiting = []
+        self._set_threshold()
 
     def _set_threshold(self) -> None:
         """The threshold of a reference as large as this one is by now: in between by what chance moves it."""
-        at_first, at_last = self._thresholds
+        at_first, at_last, surer = self._thresholds
         given = self._given[1]
         if given < LARGEST:
             part = (1.0 / self._count - 1.0 / LARGEST) / (1.0 / given - 1.0 / LARGEST)
-            self.threshold: float = at_last + (at_first - at_last) * max(0.0, part)
+            self.threshold: float = at_last + (at_first - at_last) * part
         else:
             self.threshold = at_first
+        if not self._grows:
+            self.threshold += surer
 
     def _draw_frequencies(self, rows: Singles) -> Singles:
         generator = np.random.default_rng(self._seed)
@@ -142,8 +147,10 @@ class RandomFeatureAverages(Detector):
         angles = far.astype(np.float32) @ self._frequencies
         return np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
 
-    def _calibrate(self, mapped: Singles) -> tuple[float, float]:
+    def _calibrate(self, mapped: Singles) -> tuple[float, float, float]:
         """The thresholds for this reference, and for one that has grown, from streams drawn from it.
+
+        The third number is what is added where the reference is fixed.
 
         The largest statistic of each stream is taken, as if the mean of the reference were off by what that
         of a sample of its size is, or of :data:`LARGEST`.
@@ -164,7 +171,11 @@ class RandomFeatureAverages(Detector):
                 square = np.einsum("ij,ij->i", average, average)
                 square = square - 2.0 * here * np.einsum("ij,ij->i", average, off) + here**2 * size
                 np.maximum(largest, square / expected, out=largest)
-        return _rarely(largest[0], self.arl), _rarely(largest[1], self.arl)
+        first, last, fixed = (
+            _rarely(one, safety * self.arl)
+            for one, safety in ((largest[0], SAFETY), (largest[1], SAFETY), (largest[0], FIXED_SAFETY))
+        )
+        return first, last, fixed - first
 
     def _warning(self) -> float:
         return 0.8 * self.threshold
@@ -291,10 +302,10 @@ class RandomFeatureAverages(Detector):
         (given, at_first), (mean, count) = state["given"], state["mean"]
         detector._given = np.array(given, dtype=np.float32), int(at_first)
         detector._mean, detector._count = np.array(mean, dtype=np.float32), int(count)
-        first, last = state["thresholds"]
-        detector._thresholds = float(first), float(last)
-        detector._set_threshold()
+        first, last, surer = state["thresholds"]
+        detector._thresholds = float(first), float(last), float(surer)
         detector._grows, detector._held = bool(state["grows"]), int(state["held"])
+        detector._set_threshold()
         detector._waiting = [np.array(one, dtype=np.float32) for one in state["waiting"]]
         detector._expected = [float(one) for one in state["expected"]]
         detector._averages = [np.array(one, dtype=np.float32) for one in state["averages"]]
@@ -308,4 +319,4 @@ def _rarely(largest: Floats, arl: float) -> float:
     place = float(largest.mean()) - 0.5772 * scale
     # In STEPS rows the largest exceeds h with probability exp(-(h - place) / scale) when that is small.
     # The statistic is 1 on average, but 0 where the reference is all the same.
-    return max(1.0, place + scale * math.log(max(SAFETY * arl / STEPS, 1.0)))
+    return max(1.0, place + scale * math.log(max(arl / STEPS, 1.0)))

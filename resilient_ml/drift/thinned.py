@@ -110,11 +110,7 @@ class Thinned(Detector):
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
         first = -self.seen % self.every
         picked = rows[first :: self.every]
-        done, alarm = 0, False
-        while done < len(picked) and not alarm:
-            used, alarm = self.inner._absorb(picked[done:])
-            done += used
-            self.inner.seen += used
+        done, alarm = self.inner._feed(picked)
         self._mirror()
         return (first + (done - 1) * self.every + 1 if alarm else len(rows)), alarm
 

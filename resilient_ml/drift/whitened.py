@@ -21,6 +21,7 @@ FURTHEST = 10.0
 """A value further from the centre than so many times the furthest of the reference counts as that far."""
 
 LARGE = 1e100
+"""A reference must be below it, so that squares are numbers."""
 
 DEPENDENT = 2.5
 """What is added to the margin where the past is used: what it foretells is estimated too."""

@@ -126,7 +126,7 @@ class WindowedKS(Detector):
 
     def fix_reference(self) -> None:
         """Keep the reference as it is: nothing that is observed joins it."""
-        self._grows = False
+        super().fix_reference()
         self._waiting = []
         self._join = 0
 
@@ -335,7 +335,7 @@ def _threshold(below: Counts, count: int, tails: Mapping[int, Sequence[Floats]],
         return total * math.exp(1.0 / level)
 
     most, enough = 1.0, math.log(arl) + 10.0
-    while enough - most > 1e-3:
+    while enough - most > 1e-4:
         level = (most + enough) / 2.0
         most, enough = (most, level) if rate(level) <= 1.0 / arl else (level, enough)
     return enough

@@ -314,6 +314,15 @@ def test_a_reference_that_is_large_enough_is_not_judged_anew_when_it_is_fixed() 
     assert detector.margin == margin
 
 
+def test_more_is_asked_of_rows_whose_reference_is_fixed() -> None:
+    growing, fixed = RandomFeatureAverages.from_state(ROWS), RandomFeatureAverages.from_state(ROWS)
+    fixed.fix_reference()
+    assert fixed.threshold > growing.threshold
+    assert RandomFeatureAverages.from_state(fixed.state()).threshold == fixed.threshold
+    fixed.reset()
+    assert fixed.threshold > growing.threshold
+
+
 def test_copies_grow_apart(kind: str) -> None:
     detector = MAKE[kind]()
     detector.update_many(quiet_stream(kind, 300))

@@ -41,7 +41,7 @@ def test_a_channel_learns_warns_drifts_and_comes_back():
     assert seen[-1] == ("warn", "drifted")
     (alarm,) = [change for change in changes if change.after == "drifted"]
     assert alarm.evidence is not None
-    assert alarm.evidence.effect > 0.2
+    assert alarm.evidence.effect > 0.3
     assert alarm.signal == "x"
     quiet = []
     while one.state == "drifted":
@@ -147,14 +147,14 @@ def test_ten_signals_in_five_segments_share_one_budget_of_false_alarms():
     rng = np.random.default_rng(1)
     alarms = 0
     for segment in range(5):
-        common = rng.normal(size=11_000)
+        common = rng.normal(size=41_000)
         for signal in signals:
-            values = common + rng.normal(size=11_000)  # they move together
+            values = common + rng.normal(size=41_000)  # they move together
             if type(signal) is Classes:
                 values = np.clip(np.floor(values) + 2, 0, 4)
             monitor.feed(signal, segment, values)
             alarms += monitor.channel(signal, segment).detector.alarms
-    assert 0 < alarms <= 1.1 * 50_000 / 500  # by chance a tenth more or less
+    assert 0 < alarms <= 200_000 / 500
 
 
 def test_segments_have_their_own_references_up_to_a_number():

@@ -103,6 +103,7 @@ POLICIES = {
     ),
     # It is to learn nothing from the hundreds of calls at once of a check, after which it would hedge.
     "hedge": lambda: Hedge(minimum_calls=10_000),
+    "hedge that never comes": lambda: Hedge(delay=5000),
     "hedge after a delay": lambda: Hedge(delay=0.5, ratio=1.0),
     "hedge around all": lambda: Pipeline(
         Fallback("popular"), Hedge(delay=0.5, ratio=1.0), Bulkhead(32), Timeout(60)
