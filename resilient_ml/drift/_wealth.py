@@ -21,14 +21,16 @@ from typing import Literal
 
 import numpy as np
 
+from ._recursion import BLOCK, recur
 from .detector import Floats
 
 Form = Literal["sr", "cusum"]
 
-BLOCK = 192
-"""Observations at a time: a factor is at least 0.05, and ``0.05 ** 192`` is still a normal number."""
-
 LEAST = 0.05
+"""No factor is smaller: what was lost at one observation can be won back."""
+
+NOTHING = 1e-300
+"""Stands for no wealth, as 0 times a product beyond all numbers is not a number."""
 
 
 def gather(
@@ -36,12 +38,9 @@ def gather(
 ) -> tuple[list[float], float, int]:
     """Carry *wealth* through *factors* up to where the mean reaches *threshold*.
 
-    In one block ``R_t = P_t * (R_0 + sum 1 / P_(s - 1))`` with ``P`` the running product of the factors, and
-    for the CUSUM form the largest in place of the sum.
-
     Args:
         wealth: What each bet has so far.
-        factors: float64, shape (bets, observations), each at least 0.05.
+        factors: float64, shape (observations, bets), each above 0.
         form: How the evidence of different beginnings is taken together.
         threshold: Where to stop.
         weights: How much each bet counts in the mean, adding up to 1; all the same if left out.
@@ -50,34 +49,26 @@ def gather(
         The wealth after the last observation used, its mean, and the position of the observation that reached
         the threshold; -1 if none did.
     """
-    held = np.array(wealth)[:, None]
+    # (R + 1) * f is R * f + f, and max(K, 1) * f is max(K * f, f).
+    join = np.add if form == "sr" else np.maximum
+    if weights is None:
+        weights = np.full(len(wealth), 1.0 / len(wealth))
+    held = np.maximum(wealth, NOTHING)
     mean = np.zeros(1)
-    joined = np.empty((len(wealth), BLOCK))
-    for begin in range(0, factors.shape[1], BLOCK):
-        part = factors[:, begin : begin + BLOCK]
-        count = part.shape[1]
-        with np.errstate(over="ignore"):  # far beyond any threshold, which was reached before
-            product = np.multiply.accumulate(part, axis=1)
-            start = joined[:, :count]
-            start[:, 0] = 1.0
-            np.divide(1.0, product[:, :-1], out=start[:, 1:])
-            if form == "sr":
-                start[:, 0] += held[:, 0]
-                np.add.accumulate(start, axis=1, out=start)
-            else:
-                np.maximum(start[:, :1], held, out=start[:, :1])
-                np.maximum.accumulate(start, axis=1, out=start)
-            start *= product
-            mean = start.mean(axis=0) if weights is None else weights @ start
+    for begin in range(0, len(factors), BLOCK):
+        part = factors[begin : begin + BLOCK]
+        with np.errstate(over="ignore", invalid="ignore"):  # far beyond any threshold, reached before
+            path = recur(held, part, part, join)
+            mean = path @ weights
         reached = mean >= threshold
         if reached.any():
             place = int(reached.argmax())
-            return start[:, place].tolist(), float(mean[place]), begin + place
-        held = start[:, -1:].copy()
-    return held[:, 0].tolist(), float(mean[-1]), -1
+            return path[place].tolist(), float(mean[place]), begin + place
+        held = path[-1]
+    return held.tolist(), float(mean[-1]), -1
 
 
 def beginning(factors: Floats) -> int:
     """How many of the latest observations the best bet over the best stretch up to now has; from 1."""
-    growth = np.cumsum(np.log(factors[:, ::-1]), axis=1)
-    return int(growth.max(axis=0).argmax()) + 1
+    growth = np.cumsum(np.log(factors[::-1]), axis=0)
+    return int(growth.max(axis=1).argmax()) + 1

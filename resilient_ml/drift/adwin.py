@@ -5,12 +5,21 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
 from .._checks import share, whole
-from .classic import CHUNK, Classic, moved
+from .classic import CHUNK, Classic, moved, running
 from .detector import Evidence, Floats
 
 PENDING = 64
 """So many observations wait at most until they are put into buckets."""
+
+FEW = 3
+"""So few strokes of the clock are cheaper one after another."""
+
+STROKES = 128
+"""So many strokes at once, at most: what comes after an alarm is looked at again."""
 
 
 class ADWIN(Classic):
@@ -107,7 +116,13 @@ class ADWIN(Classic):
         return self._collect()
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
-        values = self._bring(rows, CHUNK).tolist()
+        waiting = len(self._pending)
+        first = self.clock - self._width % self.clock
+        strokes = min((waiting + len(rows) - first) // self.clock + 1, STROKES)
+        if strokes >= FEW:
+            values = self._bring(rows, first + (strokes - 1) * self.clock - waiting)
+            return self._along(np.concatenate([self._pending, values]), first)
+        values = self._bring(rows, min(CHUNK, max(1, FEW * self.clock))).tolist()
         begin = 0
         while begin < len(values):
             end = begin + self._room - len(self._pending)
@@ -116,6 +131,74 @@ class ADWIN(Classic):
             if len(self._pending) == self._room and self._collect():
                 return begin, True
         return begin, False
+
+    def _along(self, values: Floats, first: int) -> tuple[int, bool]:
+        """Go along many strokes of the clock at once, as if there were no alarm on the way, up to the first.
+
+        Args:
+            values: What waits and what comes; the last of them makes the clock strike.
+            first: How many there are up to the first stroke.
+
+        Returns:
+            How many of those that did not wait were used, and whether the last alarmed.
+        """
+        ends = np.arange(first, len(values) + 1, self.clock)
+        totals = running(self._total, values.copy())
+        widths = np.arange(self._width, self._width + len(values))
+        if widths[0]:
+            away = values - np.append(self._total, totals[:-1]) / widths
+        else:
+            away = np.append(0.0, values[1:] - totals[:-1] / widths[1:])
+        squares = running(self._squares, widths * away * away / (widths + 1))
+        levels = _Levels(self._levels, values, ends, self.max_buckets)
+        widths, totals, squares = widths[ends - 1] + 1, totals[ends - 1], squares[ends - 1]
+        tested = np.flatnonzero((widths > self.grace) & (widths >= 2 * self.min_window))
+        alarms = tested[self._cut(levels, tested, widths[tested], totals[tested], squares[tested])]
+        stroke = int(alarms[0]) if len(alarms) else len(ends) - 1
+        self._width = int(widths[stroke])
+        self._total, self._squares = float(totals[stroke]), float(squares[stroke])
+        self._levels = levels.after(stroke)
+        used = int(ends[stroke]) - len(self._pending)
+        self._pending.clear()
+        self._room = min(PENDING, self.clock)
+        return used, self._width > self.grace and self._test()
+
+    def _cut(
+        self,
+        levels: _Levels,
+        strokes: npt.NDArray[np.intp],
+        widths: npt.NDArray[np.intp],
+        totals: Floats,
+        squares: Floats,
+    ) -> npt.NDArray[np.bool_]:
+        """Which of *strokes* the window can be cut at: what `_test` finds, added up in the same order."""
+        least = self.min_window
+        counts, sums = levels.cuts(strokes)
+        rests = widths[:, None] - counts
+        allowed = (counts >= least) & (rests >= least)
+        # `math` and `numpy` may differ in the last bit of a logarithm
+        logs = [math.log(2.0 * math.log(width) / self.delta) for width in widths.tolist()]
+        cautions = np.array(logs)[:, None]
+        means = np.cumsum(sums, axis=1)
+        others = np.subtract.accumulate(np.column_stack([totals, sums]), axis=1)[:, 1:]
+        with np.errstate(divide="ignore", invalid="ignore"):  # where no cut is allowed
+            means /= counts
+            others /= rests
+            means -= others
+            np.abs(means, out=means)
+            counts -= least - 1.0
+            rests -= least - 1.0
+            m = np.divide(1.0, counts, out=counts)
+            m += np.divide(1.0, rests, out=rests)
+            bounds = 2.0 * m
+            bounds *= (squares / widths)[:, None]
+            bounds *= cautions
+            np.sqrt(bounds, out=bounds)
+            m *= 2.0 / 3.0 * cautions
+            bounds += m
+            allowed &= means > bounds
+        found: npt.NDArray[np.bool_] = np.logical_or.reduce(allowed, axis=1)
+        return found
 
     def _collect(self) -> bool:
         """Put what waits into the buckets; at a stroke of the clock, whether the window can be cut."""
@@ -198,3 +281,71 @@ class ADWIN(Classic):
         self._total = self._squares = self.statistic = 0.0
         self._levels, self._pending = [[]], []
         self._cut_count, self._cut_total = 0, 0.0
+
+
+class _Levels:
+    """What the buckets of each size are after each of many strokes of the clock.
+
+    The buckets of one size are a window on all there have ever been: new ones join it, and while there are
+    more than *most* its oldest two leave, to be one of the next size.
+
+    Args:
+        levels: The buckets at first, of 1, 2, 4 and so on observations.
+        values: What comes.
+        ends: How many of these have come at each stroke.
+        most: How many buckets of a size are kept.
+    """
+
+    def __init__(
+        self, levels: list[list[float]], values: Floats, ends: npt.NDArray[np.intp], most: int
+    ) -> None:
+        self._at_first = len(levels)
+        self._most = np.arange(most)
+        windows = []
+        fresh, joined = values, ends
+        place = 0
+        while len(fresh) or place < len(levels):
+            held = levels[place] if place < len(levels) else []
+            buckets = np.concatenate([held, fresh])
+            joined = joined + len(held)
+            left = np.maximum(joined - most + 1, 0) // 2 * 2
+            windows.append((buckets, left, joined))
+            merged = buckets[: left[-1]]
+            fresh, joined = merged[::2] + merged[1::2], left // 2
+            place += 1
+        windows.reverse()  # larger ones are older
+        every, lefts, joineds = zip(*windows, strict=True)
+        self._buckets = np.concatenate([*every, np.zeros(most)])
+        begins = np.cumsum([0, *map(len, every[:-1])])
+        self._sizes = 2.0 ** np.arange(len(windows))[::-1]
+        self._left = np.array(lefts).T + begins
+        self._joined = np.array(joineds).T + begins
+
+    def after(self, stroke: int) -> list[list[float]]:
+        """The buckets after *stroke*, as the detector keeps them."""
+        found = [
+            self._buckets[left:joined].tolist()
+            for left, joined in zip(self._left[stroke], self._joined[stroke], strict=True)
+        ]
+        found.reverse()
+        while len(found) > self._at_first and not found[-1]:
+            del found[-1]
+        return found
+
+    def cuts(self, strokes: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
+        """The boundaries after each of *strokes*, the oldest first, some of them more than once.
+
+        Returns:
+            How many observations are before each, and the sum of the bucket before it, 0 where it was there
+            already; both of shape (strokes, boundaries).
+        """
+        left, number = self._left[strokes], (self._joined - self._left)[strokes]
+        there = self._most < number[..., None]
+        sums = self._buckets[left[..., None] + self._most]
+        sums *= there
+        whole = number * self._sizes
+        counts = np.minimum(self._most + 1.0, number[..., None])
+        counts *= self._sizes[:, None]
+        counts += (np.cumsum(whole, axis=1) - whole)[..., None]
+        flat = len(strokes), len(self._sizes) * len(self._most)
+        return counts.reshape(flat), sums.reshape(flat)

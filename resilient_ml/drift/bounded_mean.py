@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._checks import one_of, real
+from ._recursion import BLOCK
 from ._wealth import Form, beginning, gather
 from .detector import Detector, Evidence, Floats, reference_values, surplus
 
@@ -133,7 +134,7 @@ class BoundedMean(Detector):
         """The mean evidence after *value*, which is within the bounds."""
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
-        kept = np.clip(rows[:8192], self._low, self._high)
+        kept = np.clip(rows[:BLOCK], self._low, self._high)
         factors = self._factors(kept)
         self._wealth, self.statistic, place = gather(self._wealth, factors, self.form, self.threshold)
         used = len(kept) if place < 0 else place + 1
@@ -141,8 +142,8 @@ class BoundedMean(Detector):
         return used, place >= 0
 
     def _factors(self, values: Floats) -> Floats:
-        factors: Floats = np.multiply.outer(np.array(self._slopes), values)
-        factors += np.array(self._constants)[:, None]
+        factors: Floats = np.multiply.outer(values, np.array(self._slopes))
+        factors += np.array(self._constants)
         return factors
 
     def _explain(self) -> Evidence:

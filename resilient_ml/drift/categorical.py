@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .._checks import whole
-from ._wealth import BLOCK, gather
+from ._recursion import BLOCK, recur
+from ._wealth import gather
 from .detector import Detector, Evidence, Floats
 
 RATES = (0.05, 0.01)
@@ -19,8 +20,10 @@ PRIOR = 20.0
 """How many observations the reference counts for against the recent ones."""
 
 MEMORY = 1024
-DECAYS = [(1.0 - rate) ** np.arange(BLOCK) for rate in RATES]
-"""What is left of an observation after so many others."""
+KEPT = (1.0 - np.array(RATES)) ** np.arange(BLOCK + 1.0)[:, None]
+"""What is left of an observation after so many others, at each rate."""
+COME = (1.0 - KEPT) / np.array(RATES)
+"""What so many observations count for together."""
 FEW = 40
 """Up to so many categories one observation alone costs less in a loop than in arrays."""
 
@@ -116,30 +119,39 @@ class CategoricalShiryaevRoberts(Detector):
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
         bins = _binned(rows[:BLOCK], self.categories)
         count = len(bins)
-        shares = np.array(self.shares)[bins]
-        order = np.argsort(bins, kind="stable")  # observations of one category after one another
-        grouped = bins[order]
-        first = np.searchsorted(grouped, grouped)
-        factors = np.empty((len(RATES), count))
-        for bet, rate in enumerate(RATES):
-            decay = DECAYS[bet][:count]
-            # The weights of those before, as if each were forgotten from the first of the block on.
-            sums = np.zeros(count + 1)
-            np.cumsum((1.0 / decay)[order], out=sums[1:])
-            before = np.empty(count)
-            before[order] = sums[:-1] - sums[first]
-            before *= decay / (1.0 - rate)
-            before += np.array(self._counts[bet])[bins] * decay
-            total = sum(self._counts[bet]) * decay + (1.0 - decay) / rate
-            factors[bet] = (PRIOR * shares + before) / ((PRIOR + total) * shares * self._fee)
-        self._wealth, self.statistic, place = gather(self._wealth, factors, "sr", self.threshold)
+        shares = np.array(self.shares)[bins][:, None]
+        held = np.array(self._counts).T
+        before = PRIOR * shares + self._recent_counts(bins, held)
+        before /= PRIOR + held.sum(axis=0) * KEPT[:count] + COME[:count]
+        before /= shares * self._fee
+        self._wealth, self.statistic, place = gather(self._wealth, before, "sr", self.threshold)
         used = count if place < 0 else place + 1
-        for bet, rate in enumerate(RATES):
-            weights = DECAYS[bet][used - 1 :: -1]
-            fresh = np.bincount(bins[:used], weights=weights, minlength=self.categories + 1)
-            self._counts[bet] = (np.array(self._counts[bet]) * (1.0 - rate) ** used + fresh).tolist()
+        held *= KEPT[used]
+        for bet in range(len(RATES)):
+            weights = KEPT[used - 1 :: -1, bet]
+            held[:, bet] += np.bincount(bins[:used], weights=weights, minlength=self.categories + 1)
+        self._counts = held.T.tolist()
         self._recent.extend(bins[:used].tolist())
         return used, place >= 0
+
+    def _recent_counts(self, bins: npt.NDArray[np.intp], held: Floats) -> Floats:
+        """How often each of *bins* came before, forgotten at each rate, shape (observations, rates).
+
+        Args:
+            bins: The observations.
+            held: How often each bin came before them, shape (bins, rates).
+        """
+        # Those of one bin after one another, the count goes on from one to the next, over the gap between.
+        order = np.argsort(bins, kind="stable")
+        grouped = bins[order]
+        first = np.flatnonzero(np.diff(grouped, prepend=-1))
+        gaps = np.diff(order, prepend=0)
+        left, added = KEPT[gaps], KEPT[gaps - 1]
+        left[first] = 0.0
+        added[first] = held[grouped[first]] * KEPT[order[first]]
+        counts = np.empty_like(left)
+        counts[order] = recur(np.zeros(len(RATES)), left, added)
+        return counts
 
     def _explain(self) -> Evidence:
         bins = np.array(self._recent)

@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from .._checks import at_least
 from ._growth import LAG, LARGEST, joining
+from ._ranking import Ranking
+from ._recursion import BLOCK
 from ._wealth import LEAST, beginning, gather
 from .detector import Detector, Evidence, Floats, reference_values, surplus
 
@@ -103,17 +105,16 @@ class ConformalShiryaevRoberts(Detector):
         self._reference = reference
         self._sorted: list[float] = reference.tolist()
         count = len(reference)
-        self._padded = np.append(reference, np.nan)
-        self._upto = np.searchsorted(reference, self._padded, side="right")
+        self._ranking = Ranking(reference)
         self._join = joining(count) if self._grows else 0
         self._due: float = LAG + self._join if self._join else math.inf
         self.margin: float = self._margin(count) if self._given_margin is None else self._given_margin
-        own = self._ranks(reference)
+        own = self._ranking.twice_midranks(reference)
         place = (own - count) / (count + 1.0)
         # The mean of mid-ranks is what it is whatever the values; how far they spread depends on ties.
         self._usual_spread = float((2.0 * np.abs(place) - 1.0).mean())
         self._table: Floats = _bets(count, own, self.margin, 2.0 / self.arl)
-        self._factors = array("d", self._table.T.tobytes())
+        self._factors = array("d", self._table.tobytes())
 
     def _may_grow(self) -> bool:
         """Whether what is observed may join the reference."""
@@ -136,17 +137,14 @@ class ConformalShiryaevRoberts(Detector):
         super().fix_reference()
         self._judge_by(self._reference)
 
-    def _ranks(self, values: Floats) -> npt.NDArray[np.intp]:
-        """Twice the mid-ranks: how many of the reference are below, and how many not above."""
-        below = np.searchsorted(self._reference, values, side="left")
-        tied = self._padded[below] == values  # the second search is needed for these alone, and was done
-        return below + np.where(tied, self._upto[below], below)
-
     def update(self, value: float) -> bool:
         """Feed one observation; whether it raised an alarm."""
         if not math.isfinite(value):
             return self._refuse()
-        value = float(value)  # what is kept is plain data, and equals what a batch has
+        return self._judge(float(value))  # what is kept is plain data, and equals what a batch has
+
+    def _judge(self, value: float) -> bool:
+        """Use *value*, which is finite; whether it raised an alarm."""
         rank = bisect_left(self._sorted, value) + bisect_right(self._sorted, value)
         self._recent.append(value)
         self.seen: int = self.seen + 1
@@ -165,11 +163,10 @@ class ConformalShiryaevRoberts(Detector):
         return False
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
-        rows = rows[: int(min(8192, self._due - self._fresh))]
-        ranks = self._ranks(rows)
-        factors = np.take(self._table, ranks, axis=1)  # in rows, which what follows goes along
+        rows = rows[: int(min(BLOCK, self._due - self._fresh))]
+        factors = self._table[self._ranking.twice_midranks(rows)]
         self._wealth, self.statistic, place = gather(self._wealth, factors, "sr", self.threshold, WEIGHTS)
-        used = len(ranks) if place < 0 else place + 1
+        used = len(rows) if place < 0 else place + 1
         self._recent.extend(rows[max(0, used - MEMORY) : used].tolist())
         self._fresh += used
         if place < 0 and self._fresh >= self._due:
@@ -177,8 +174,8 @@ class ConformalShiryaevRoberts(Detector):
         return used, place >= 0
 
     def _explain(self) -> Evidence:
-        ranks = self._ranks(np.array(self._recent))
-        since = beginning(self._table[:, ranks])
+        ranks = self._ranking.twice_midranks(np.array(self._recent))
+        since = beginning(self._table[ranks])
         count = len(self._sorted)
         place = (ranks[-since:] - count) / (count + 1.0)
         moved = surplus(float(place.mean()), 0.58, since)
@@ -187,7 +184,7 @@ class ConformalShiryaevRoberts(Detector):
         return Evidence(self.statistic, self.threshold, self.seen, since, effect)
 
     def _begin(self) -> None:
-        self._wealth = [0.0] * len(self._table)
+        self._wealth = [0.0] * BETS
         self._recent.clear()
         self._fresh = 0
         self.statistic: float = 0.0
@@ -238,7 +235,7 @@ def growing_margin(count: int, arl: float) -> float:
 
 
 def _bets(count: int, own: npt.NDArray[np.intp], margin: float, least: float) -> Floats:
-    """The factors of each bet by twice the mid-rank, which is all they depend on: from 0 to ``2 * count``.
+    """The factors by twice the mid-rank, which is all they depend on: shape (2 * count + 1, bets).
 
     Args:
         count: How many values the reference has.
@@ -264,4 +261,4 @@ def _bets(count: int, own: npt.NDArray[np.intp], margin: float, least: float) ->
     spread = np.sqrt((table - 1.0) ** 2 @ shares)
     fees = np.minimum(np.maximum(margin / math.sqrt(count) * spread, least), 0.9)
     lowered: Floats = np.maximum(table * (1.0 - fees)[:, None], LEAST)
-    return lowered
+    return np.ascontiguousarray(lowered.T)

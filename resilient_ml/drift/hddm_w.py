@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
+from itertools import accumulate, islice, pairwise, repeat
 from typing import Any, ClassVar, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from .._checks import flag, share
-from .classic import CHUNK, Classic, confidences
+from .classic import Classic, confidences
 from .detector import Evidence, Floats, surplus
 
 
@@ -133,12 +137,70 @@ class HDDMW(Classic):
         return alarm
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
-        # What came after the best beginning is averaged anew whenever that moves, so this is a loop.
-        values = self._bring(rows, CHUNK).tolist()
-        for used, value in enumerate(values, 1):
-            if self._step(value):
-                return used, True
-        return len(values), False
+        values = self._bring(rows)
+        averages = self._averaged(self._average if self._count else None, values)
+        weights = self._weighed(self._weight, len(values))
+        bounds = np.sqrt(weights * self._drift_log / 2)
+        reached = np.zeros(len(values), dtype=bool)
+        sides = []
+        signed, sign = averages, 1.0
+        for one in self._halves:
+            keys = signed + bounds
+            lowest = np.minimum.accumulate(np.append(math.inf if one.count < 0 else one.key, keys[:-1]))
+            begins = keys < lowest
+            latest = np.maximum.accumulate(np.where(begins, np.arange(len(values)), -1))
+            after, after_weights = self._since(one, sign * values, np.flatnonzero(begins))
+            differences = after - np.where(latest < 0, one.before, signed[latest])
+            differences[begins] = 0.0
+            both = np.where(latest < 0, one.before_weight, weights[latest]) + after_weights
+            reached |= (differences > 0.0) & (differences > np.sqrt(both * self._drift_log / 2))
+            sides.append((one, keys, signed, latest, after, after_weights, differences, both))
+            signed, sign = -signed, -1.0
+        last = int(reached.argmax()) if reached.any() else len(values) - 1
+        self._warned = False
+        self.statistic = 0.0
+        for one, keys, signed, latest, after, after_weights, differences, both in sides:
+            place = int(latest[last])
+            one.count += last + 1
+            if place >= 0:
+                one.key, one.before = float(keys[place]), float(signed[place])
+                one.before_weight, one.count = float(weights[place]), last - place
+            one.after, one.after_weight = float(after[last]), float(after_weights[last])
+            difference, weight = float(differences[last]), float(both[last])
+            if difference > 0.0:
+                self.statistic = max(self.statistic, difference / math.sqrt(weight * self._drift_log / 2))
+                self._warned = self._warned or difference > math.sqrt(weight * self._warning_log / 2)
+        self._count += last + 1
+        self._average, self._weight = float(averages[last]), float(weights[last])
+        return last + 1, bool(reached[last])
+
+    def _since(self, one: Halves, values: Floats, begins: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
+        """The average, and its weight, of what comes after *one*, and anew after each of *begins*."""
+        first = int(begins[0]) if len(begins) else len(values)
+        averages, weights = np.zeros(len(values)), np.ones(len(values))
+        averages[:first] = self._averaged(one.after if one.count else None, values[:first])
+        weights[:first] = self._weighed(one.after_weight, first)
+        for begin, end in pairwise([*begins.tolist(), len(values)]):
+            if end > begin + 1:
+                averages[begin + 1 : end] = self._averaged(None, values[begin + 1 : end])
+                weights[begin + 1 : end] = self._weighed(1.0, end - begin - 1)
+        return averages, weights
+
+    def _averaged(self, held: float | None, values: Floats) -> Floats:
+        """The average after each of *values*, from *held* on."""
+        rate, keep = self.lambda_, self._keep
+        found = accumulate(
+            values.tolist(), lambda average, value: rate * value + keep * average, initial=held
+        )
+        return np.fromiter(found if held is None else islice(found, 1, None), np.float64, len(values))
+
+    def _weighed(self, held: float, count: int) -> Floats:
+        """The sum of the squared weights after each of *count* observations, from *held* on."""
+        square, keep = self._square, self._keep_square
+        if square + keep * held == held:
+            return np.full(count, held)
+        found = accumulate(repeat(square, count), lambda weight, more: more + keep * weight, initial=held)
+        return np.fromiter(islice(found, 1, None), np.float64, count)
 
     def _explain(self) -> Evidence:
         def share_of_bound(one: Halves) -> float:

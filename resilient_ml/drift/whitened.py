@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ._averages import BLOCK, filters, remains
+from ._recursion import BLOCK, recur
 from .conformal import ConformalShiryaevRoberts
 from .detector import Floats, reference_values
 
-RATES = (1.0, 0.3, 0.1, 0.03)
+FEW, SOME, MANY = 0.3, 0.1, 0.03
+RATES = (1.0, FEW, SOME, MANY)
 """The last value itself, and averages of the past over about 3, 10 and 33 observations."""
 
-FILTERS, REMAINS = filters(RATES), remains(RATES)
 FURTHEST = 10.0
 """A value further from the centre than so many times the furthest of the reference counts as that far."""
 
@@ -89,39 +89,44 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         past = self._past(centred)[:-1]
         weights = _least_squares(past, centred)
         self._weights: list[float] = weights.tolist()
+        self._foretells = any(self._weights)
         super().__init__(centred - past @ weights, arl=arl)
 
     def _may_grow(self) -> bool:
-        return not any(self._weights)
+        return not self._foretells
 
     def _margin(self, count: int) -> float:
-        return super()._margin(count) + (DEPENDENT if any(self._weights) else 0.0)
+        return super()._margin(count) + (DEPENDENT if self._foretells else 0.0)
 
     def _past(self, centred: Floats) -> Floats:
         """The averages before each of *centred* and after the last, shape (observations + 1, rates)."""
-        paths = np.empty((len(centred) + 1, len(RATES)))
-        paths[0] = self._averages
-        for begin in range(0, len(centred), BLOCK):
-            part = centred[begin : begin + BLOCK]
-            count = len(part)
-            for column in range(len(RATES)):
-                held = REMAINS[column, :count] * paths[begin, column]
-                paths[begin + 1 : begin + 1 + count, column] = FILTERS[column, :count, :count] @ part + held
-        return paths
+        before = np.array(self._averages)
+        kept = np.broadcast_to(1.0 - np.array(RATES), (len(centred), len(RATES)))
+        return np.concatenate([[before], recur(before, kept, np.multiply.outer(centred, RATES))])
 
     def update(self, value: float) -> bool:
         """Feed one observation; whether it raised an alarm."""
         if not math.isfinite(value):
             return self._refuse()
-        rest = centred = min(max(float(value) - self._centre, -self._furthest), self._furthest)
-        averages = self._averages
-        for column, rate in enumerate(RATES):
-            rest -= self._weights[column] * averages[column]
-            averages[column] += rate * (centred - averages[column])
-        return super().update(rest)
+        centred = float(value) - self._centre
+        if not -self._furthest <= centred <= self._furthest:
+            centred = math.copysign(self._furthest, centred)
+        if not self._foretells:
+            return self._judge(centred)
+        last, few, some, many = self._averages
+        by_last, by_few, by_some, by_many = self._weights
+        self._averages = [
+            centred,
+            few + FEW * (centred - few),
+            some + SOME * (centred - some),
+            many + MANY * (centred - many),
+        ]
+        return self._judge(centred - by_last * last - by_few * few - by_some * some - by_many * many)
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
-        centred = np.clip(rows[:1024] - self._centre, -self._furthest, self._furthest)
+        centred = np.clip(rows[:BLOCK] - self._centre, -self._furthest, self._furthest)
+        if not self._foretells:
+            return super()._absorb(centred)
         past = self._past(centred)
         used, alarm = super()._absorb(centred - past[:-1] @ np.array(self._weights))
         self._averages = past[used].tolist()
@@ -139,6 +144,7 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
     def _fill(self, state: Mapping[str, Any]) -> None:
         self._centre, self._furthest = float(state["centre"]), float(state["furthest"])
         self._weights, self._averages = list(state["weights"]), list(state["averages"])
+        self._foretells = any(self._weights)
         super()._fill(state)
 
 
