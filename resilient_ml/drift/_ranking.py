@@ -65,13 +65,17 @@ class Ranking:
 
     def twice_midranks(self, values: Floats) -> npt.NDArray[np.intp]:
         """How many of the reference are below each of *values*, which are finite, plus how many not above."""
-        below = self._before[self._cell(values)]
-        beaten = self._padded[below] < values
+        below = self._before.take(self._cell(values))
+        beaten = self._padded.take(below) < values
         for _ in range(COMPARED):
             below += beaten
-            beaten = self._padded[below] < values
+            beaten = self._padded.take(below) < values
         crowded = np.flatnonzero(beaten)
         if len(crowded):
             below[crowded] = np.searchsorted(self._reference, values[crowded], side="left")
-        tied = self._padded[below] == values
-        return below + np.where(tied, self._upto[below], below)
+        tied = np.flatnonzero(self._padded.take(below) == values)
+        twice = below + below
+        if len(tied):
+            place = below[tied]
+            twice[tied] = place + self._upto[place]
+        return twice

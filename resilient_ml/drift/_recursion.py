@@ -10,20 +10,32 @@ Source: G. E. Blelloch, "Prefix Sums and Their Applications", Carnegie Mellon Un
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .detector import Floats
 
-FEW: Final = 64
-"""Up to so many steps each is joined with the one before it, then with what is two, four and more before."""
+FEW: Final = 8
+"""So few steps are gone one after another."""
 
 STRETCH: Final = 16
-"""The steps of a stretch: the more are beside each other, the fewer the calls."""
+"""The steps of a stretch of many: the more are beside each other, the fewer the calls."""
 
-BLOCK: Final = 1024
-"""So many steps at once are good: more make arrays that the system takes back each time, which costs more."""
+CELLS: Final = 9 * 1024
+"""So many numbers at once are good: larger arrays the system takes back each time, which costs more."""
+
+TOGETHER: Final = 4096
+"""So many steps are prepared together, at most: what comes after an alarm is prepared again."""
+
+
+def blocks(rows: NDArray[Any], columns: int) -> Iterator[NDArray[Any]]:
+    """*rows*, as many at a time as are good where each becomes so many *columns*."""
+    size = max(1, CELLS // columns)
+    for begin in range(0, len(rows), size):
+        yield rows[begin : begin + size]
 
 
 def recur(held: Floats, factors: Floats, added: Floats, join: np.ufunc = np.add) -> Floats:
@@ -43,38 +55,40 @@ def recur(held: Floats, factors: Floats, added: Floats, join: np.ufunc = np.add)
     """
     count, columns = factors.shape
     if count <= FEW:
-        return _doubled(held, factors, added, join)
-    stretches = -(-count // STRETCH)
-    beside = _side_by_side(factors, stretches, 1.0)
-    joined = beside if added is factors else _side_by_side(added, stretches, 0.0)
-    own, since = np.empty_like(beside), beside.copy()
-    own[0] = joined[0]
-    for step in range(1, STRETCH):
-        row = own[step]
-        np.multiply(own[step - 1], beside[step], out=row)
-        join(row, joined[step], out=row)
-        since[step] *= since[step - 1]
+        return _along(held, factors, added, join)
+    steps = STRETCH if count > STRETCH * STRETCH else FEW
+    stretches = -(-count // steps)
+    beside = _side_by_side(factors, steps, stretches, 1.0)
+    joined = beside if added is factors else _side_by_side(added, steps, stretches, 0.0)
+    own = _along(np.zeros(beside.shape[1]), beside, joined, join)
+    since = _products(beside)
     ends = recur(held, since[-1].reshape(stretches, -1), own[-1].reshape(stretches, -1), join)
     since[:, :columns] *= held
     since[:, columns:] *= ends[:-1].ravel()
     join(own, since, out=own)
-    return own.reshape(STRETCH, stretches, columns).transpose(1, 0, 2).reshape(-1, columns)[:count]
+    return own.reshape(steps, stretches, columns).transpose(1, 0, 2).reshape(-1, columns)[:count]
 
 
-def _doubled(held: Floats, factors: Floats, added: Floats, join: np.ufunc) -> Floats:
-    own, since = added.copy(), factors.copy()
-    join(own[:1], since[:1] * held, out=own[:1])
-    before = 1
-    while before < len(own):
-        join(own[before:], own[:-before] * since[before:], out=own[before:])
-        since[before:] = since[before:] * since[:-before]
-        before *= 2
-    return own
+def _along(held: Floats, factors: Floats, added: Floats, join: np.ufunc) -> Floats:
+    values = np.empty_like(factors)
+    for row, factor, more in zip(values, factors, added, strict=True):
+        held = join(np.multiply(held, factor, out=row), more, out=row)
+    return values
 
 
-def _side_by_side(rows: Floats, stretches: int, fill: float) -> Floats:
+def _products(factors: Floats) -> Floats:
+    """The product of each row and all before it."""
+    values = np.empty_like(factors)
+    before = values[0]
+    before[:] = factors[0]
+    for row, factor in zip(values[1:], factors[1:], strict=True):
+        before = np.multiply(before, factor, out=row)
+    return values
+
+
+def _side_by_side(rows: Floats, steps: int, stretches: int, fill: float) -> Floats:
     """*rows*, filled up, so that step *i* of every stretch is in row *i*."""
-    missing = STRETCH * stretches - len(rows)
+    missing = steps * stretches - len(rows)
     if missing:
         rows = np.concatenate([rows, np.full((missing, rows.shape[1]), fill)])
-    return rows.reshape(stretches, STRETCH, -1).transpose(1, 0, 2).reshape(STRETCH, -1)
+    return rows.reshape(stretches, steps, -1).transpose(1, 0, 2).reshape(steps, -1)

@@ -17,11 +17,12 @@ New England Journal of Statistics in Data Science 2(2), 2024.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
 
-from ._recursion import BLOCK, recur
+from ._recursion import recur
 from .detector import Floats
 
 Form = Literal["sr", "cusum"]
@@ -34,13 +35,17 @@ NOTHING = 1e-300
 
 
 def gather(
-    wealth: list[float], factors: Floats, form: Form, threshold: float, weights: Floats | None = None
+    wealth: list[float],
+    blocks: Iterable[Floats],
+    form: Form,
+    threshold: float,
+    weights: Floats | None = None,
 ) -> tuple[list[float], float, int]:
-    """Carry *wealth* through *factors* up to where the mean reaches *threshold*.
+    """Carry *wealth* through factors up to where the mean reaches *threshold*.
 
     Args:
         wealth: What each bet has so far.
-        factors: float64, shape (observations, bets), each above 0.
+        blocks: The factors, float64, each of shape (observations, bets) and above 0; at least one block.
         form: How the evidence of different beginnings is taken together.
         threshold: Where to stop.
         weights: How much each bet counts in the mean, adding up to 1; all the same if left out.
@@ -55,20 +60,21 @@ def gather(
         weights = np.full(len(wealth), 1.0 / len(wealth))
     held = np.maximum(wealth, NOTHING)
     mean = np.zeros(1)
-    for begin in range(0, len(factors), BLOCK):
-        part = factors[begin : begin + BLOCK]
-        with np.errstate(over="ignore", invalid="ignore"):  # far beyond any threshold, reached before
-            path = recur(held, part, part, join)
+    before = 0
+    with np.errstate(over="ignore", invalid="ignore"):  # far beyond any threshold, which was reached before
+        for factors in blocks:
+            path = recur(held, factors, factors, join)
             mean = path @ weights
-        reached = mean >= threshold
-        if reached.any():
-            place = int(reached.argmax())
-            return path[place].tolist(), float(mean[place]), begin + place
-        held = path[-1]
+            place = int((mean >= threshold).argmax())
+            if mean[place] >= threshold:
+                return path[place].tolist(), float(mean[place]), before + place
+            held = path[-1]
+            before += len(factors)
     return held.tolist(), float(mean[-1]), -1
 
 
 def beginning(factors: Floats) -> int:
     """How many of the latest observations the best bet over the best stretch up to now has; from 1."""
-    growth = np.cumsum(np.log(factors[::-1]), axis=0)
-    return int(growth.max(axis=1).argmax()) + 1
+    latest_first = np.ascontiguousarray(factors[::-1].T)
+    growth = np.cumsum(np.log(latest_first), axis=1)
+    return int(growth.max(axis=0).argmax()) + 1

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._checks import one_of, real
-from ._recursion import BLOCK
+from ._recursion import TOGETHER, blocks
 from ._wealth import Form, beginning, gather
 from .detector import Detector, Evidence, Floats, reference_values, surplus
 
@@ -134,8 +134,8 @@ class BoundedMean(Detector):
         """The mean evidence after *value*, which is within the bounds."""
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
-        kept = np.clip(rows[:BLOCK], self._low, self._high)
-        factors = self._factors(kept)
+        kept = np.clip(rows[:TOGETHER], self._low, self._high)
+        factors = map(self._factors, blocks(kept, len(self._slopes)))
         self._wealth, self.statistic, place = gather(self._wealth, factors, self.form, self.threshold)
         used = len(kept) if place < 0 else place + 1
         self._recent.extend(kept[max(0, used - MEMORY) : used].tolist())

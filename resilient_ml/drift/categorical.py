@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._checks import whole
-from ._recursion import BLOCK, recur
+from ._recursion import TOGETHER, recur
 from ._wealth import gather
 from .detector import Detector, Evidence, Floats
 
@@ -20,7 +20,7 @@ PRIOR = 20.0
 """How many observations the reference counts for against the recent ones."""
 
 MEMORY = 1024
-KEPT = (1.0 - np.array(RATES)) ** np.arange(BLOCK + 1.0)[:, None]
+KEPT = (1.0 - np.array(RATES)) ** np.arange(TOGETHER + 1.0)[:, None]
 """What is left of an observation after so many others, at each rate."""
 COME = (1.0 - KEPT) / np.array(RATES)
 """What so many observations count for together."""
@@ -117,14 +117,14 @@ class CategoricalShiryaevRoberts(Detector):
         return True
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
-        bins = _binned(rows[:BLOCK], self.categories)
+        bins = _binned(rows[:TOGETHER], self.categories)
         count = len(bins)
         shares = np.array(self.shares)[bins][:, None]
         held = np.array(self._counts).T
         before = PRIOR * shares + self._recent_counts(bins, held)
         before /= PRIOR + held.sum(axis=0) * KEPT[:count] + COME[:count]
         before /= shares * self._fee
-        self._wealth, self.statistic, place = gather(self._wealth, before, "sr", self.threshold)
+        self._wealth, self.statistic, place = gather(self._wealth, [before], "sr", self.threshold)
         used = count if place < 0 else place + 1
         held *= KEPT[used]
         for bet in range(len(RATES)):
@@ -142,11 +142,12 @@ class CategoricalShiryaevRoberts(Detector):
             held: How often each bin came before them, shape (bins, rates).
         """
         # Those of one bin after one another, the count goes on from one to the next, over the gap between.
-        order = np.argsort(bins, kind="stable")
+        narrow = np.uint16 if self.categories < 2**16 else np.intp  # narrow ones are sorted by their digits
+        order = np.argsort(bins.astype(narrow), kind="stable")
         grouped = bins[order]
         first = np.flatnonzero(np.diff(grouped, prepend=-1))
         gaps = np.diff(order, prepend=0)
-        left, added = KEPT[gaps], KEPT[gaps - 1]
+        left, added = KEPT.take(gaps, 0), KEPT.take(gaps - 1, 0)
         left[first] = 0.0
         added[first] = held[grouped[first]] * KEPT[order[first]]
         counts = np.empty_like(left)

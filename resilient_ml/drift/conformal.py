@@ -18,7 +18,7 @@ import numpy.typing as npt
 from .._checks import at_least
 from ._growth import LAG, LARGEST, joining
 from ._ranking import Ranking
-from ._recursion import BLOCK
+from ._recursion import TOGETHER, blocks
 from ._wealth import LEAST, beginning, gather
 from .detector import Detector, Evidence, Floats, reference_values, surplus
 
@@ -163,8 +163,8 @@ class ConformalShiryaevRoberts(Detector):
         return False
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
-        rows = rows[: int(min(BLOCK, self._due - self._fresh))]
-        factors = self._table[self._ranking.twice_midranks(rows)]
+        rows = rows[: int(min(TOGETHER, self._due - self._fresh))]
+        factors = (self._table.take(ranks, 0) for ranks in blocks(self._ranking.twice_midranks(rows), BETS))
         self._wealth, self.statistic, place = gather(self._wealth, factors, "sr", self.threshold, WEIGHTS)
         used = len(rows) if place < 0 else place + 1
         self._recent.extend(rows[max(0, used - MEMORY) : used].tolist())

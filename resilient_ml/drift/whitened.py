@@ -9,13 +9,17 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ._recursion import BLOCK, recur
+from ._averages import BLOCK as STRETCH
+from ._averages import filters, remains
+from ._recursion import TOGETHER, recur
 from .conformal import ConformalShiryaevRoberts
 from .detector import Floats, reference_values
 
 FEW, SOME, MANY = 0.3, 0.1, 0.03
 RATES = (1.0, FEW, SOME, MANY)
 """The last value itself, and averages of the past over about 3, 10 and 33 observations."""
+
+FILTERS, REMAINS = filters(RATES), remains(RATES)
 
 FURTHEST = 10.0
 """A value further from the centre than so many times the furthest of the reference counts as that far."""
@@ -86,23 +90,28 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         self._furthest = FURTHEST * farthest or 1.0  # 1 where all are the same
         self._averages = [0.0] * len(RATES)
         centred = values - self._centre
-        past = self._past(centred)[:-1]
+        kept = np.broadcast_to(1.0 - np.array(RATES), (len(centred), len(RATES)))
+        averages = recur(np.zeros(len(RATES)), kept, np.multiply.outer(centred, RATES))
+        past = np.concatenate([np.zeros((1, len(RATES))), averages[:-1]])
         weights = _least_squares(past, centred)
+        self._weigh(weights)
+        super().__init__(centred - past @ weights, arl=arl)
+
+    def _weigh(self, weights: Floats) -> None:
         self._weights: list[float] = weights.tolist()
         self._foretells = any(self._weights)
-        super().__init__(centred - past @ weights, arl=arl)
+        # What the averages foretell is linear in what they were before a stretch, and in what came in it.
+        self._from_before = np.zeros((len(RATES), STRETCH))
+        self._from_before[:, 0] = weights
+        self._from_before[:, 1:] = weights[:, None] * REMAINS[:, :-1]
+        self._from_within = np.zeros((STRETCH, STRETCH))
+        self._from_within[:, 1:] = np.tensordot(weights, FILTERS[:, :-1], 1).T
 
     def _may_grow(self) -> bool:
         return not self._foretells
 
     def _margin(self, count: int) -> float:
         return super()._margin(count) + (DEPENDENT if self._foretells else 0.0)
-
-    def _past(self, centred: Floats) -> Floats:
-        """The averages before each of *centred* and after the last, shape (observations + 1, rates)."""
-        before = np.array(self._averages)
-        kept = np.broadcast_to(1.0 - np.array(RATES), (len(centred), len(RATES)))
-        return np.concatenate([[before], recur(before, kept, np.multiply.outer(centred, RATES))])
 
     def update(self, value: float) -> bool:
         """Feed one observation; whether it raised an alarm."""
@@ -124,12 +133,24 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         return self._judge(centred - by_last * last - by_few * few - by_some * some - by_many * many)
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
-        centred = np.clip(rows[:BLOCK] - self._centre, -self._furthest, self._furthest)
+        centred = np.clip(rows[:TOGETHER] - self._centre, -self._furthest, self._furthest)
         if not self._foretells:
             return super()._absorb(centred)
-        past = self._past(centred)
-        used, alarm = super()._absorb(centred - past[:-1] @ np.array(self._weights))
-        self._averages = past[used].tolist()
+        count = len(centred)
+        stretches = -(-count // STRETCH)
+        within = np.zeros((stretches, STRETCH))
+        within.ravel()[:count] = centred
+        before = np.array([self._averages] * (stretches + 1))
+        kept = np.broadcast_to(REMAINS[:, -1], (stretches, len(RATES)))
+        before[1:] = recur(before[0], kept, within @ FILTERS[:, -1].T)
+        foretold = before[:-1] @ self._from_before
+        foretold += within @ self._from_within
+        used, alarm = super()._absorb(centred - foretold.ravel()[:count])
+        stretch, late = divmod(used, STRETCH)
+        averages = before[stretch]
+        if late:
+            averages = averages * REMAINS[:, late - 1] + FILTERS[:, late - 1, :late] @ within[stretch, :late]
+        self._averages = averages.tolist()
         return used, alarm
 
     def reset(self) -> None:
@@ -143,8 +164,8 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
 
     def _fill(self, state: Mapping[str, Any]) -> None:
         self._centre, self._furthest = float(state["centre"]), float(state["furthest"])
-        self._weights, self._averages = list(state["weights"]), list(state["averages"])
-        self._foretells = any(self._weights)
+        self._weigh(np.array(state["weights"], dtype=np.float64))
+        self._averages = list(state["averages"])
         super()._fill(state)
 
 

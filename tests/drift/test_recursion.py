@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resilient_ml.drift._recursion import recur
+from resilient_ml.drift._recursion import blocks, recur
 from resilient_ml.drift._wealth import gather
 
 JOINS = pytest.mark.parametrize("join", [np.add, np.maximum])
@@ -52,17 +52,17 @@ def test_averages_may_be_of_any_sign() -> None:
 @pytest.mark.parametrize("form", ["sr", "cusum"])
 def test_evidence_beyond_all_numbers_has_reached_the_threshold(form: Any) -> None:
     factors = np.vstack([np.full((700, 2), 0.9), np.full((700, 2), 1e6)])
-    _, mean, place = gather([0.0, 0.0], factors, form, 1e9)
+    _, mean, place = gather([0.0, 0.0], blocks(factors, 9), form, 1e9)
     assert (place, mean >= 1e9) == (701, True)
-    _, mean, place = gather([0.0, 0.0], factors, form, np.finfo(float).max)
+    _, mean, place = gather([0.0, 0.0], blocks(factors, 9), form, np.finfo(float).max)
     assert 700 + 51 <= place <= 700 + 52
-    assert gather([0.0, 0.0], np.full((40, 2), 1e300), form, 1e9)[2] == 0
+    assert gather([0.0, 0.0], [np.full((40, 2), 1e300)], form, 1e9)[2] == 0
 
 
 @pytest.mark.parametrize("form", ["sr", "cusum"])
 def test_evidence_that_was_lost_is_won_back(form: Any) -> None:
     factors = np.vstack([np.full((3000, 1), 0.05), np.full((20, 1), 3.0)])
-    wealth, mean, place = gather([500.0], factors, form, 1e12)
-    at_once, _, _ = gather([0.05 if form == "cusum" else 1 / 19], factors[-20:], form, 1e12)
+    wealth, mean, place = gather([500.0], blocks(factors, 9), form, 1e12)
+    at_once, _, _ = gather([0.05 if form == "cusum" else 1 / 19], [factors[-20:]], form, 1e12)
     assert place == -1
     assert wealth == pytest.approx(at_once) == [mean]
