@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._checks import share, whole
+from ._recursion import TOGETHER
 from .classic import CHUNK, Classic, moved, running
 from .detector import Evidence, Floats
 
@@ -20,6 +21,9 @@ FEW = 3
 
 STROKES = 128
 """So many strokes at once, at most: what comes after an alarm is looked at again."""
+
+TRIED = 64
+"""At so many of them it is tried at once whether the window can be cut."""
 
 
 class ADWIN(Classic):
@@ -118,7 +122,8 @@ class ADWIN(Classic):
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
         waiting = len(self._pending)
         first = self.clock - self._width % self.clock
-        strokes = min((waiting + len(rows) - first) // self.clock + 1, STROKES)
+        most = min(STROKES, max(FEW, TOGETHER // self.clock))
+        strokes = min((waiting + len(rows) - first) // self.clock + 1, most)
         if strokes >= FEW:
             values = self._bring(rows, first + (strokes - 1) * self.clock - waiting)
             return self._along(np.concatenate([self._pending, values]), first)
@@ -144,7 +149,7 @@ class ADWIN(Classic):
         """
         ends = np.arange(first, len(values) + 1, self.clock)
         totals = running(self._total, values.copy())
-        widths = np.arange(self._width, self._width + len(values))
+        widths = np.arange(float(self._width), self._width + len(values))
         if widths[0]:
             away = values - np.append(self._total, totals[:-1]) / widths
         else:
@@ -153,8 +158,12 @@ class ADWIN(Classic):
         levels = _Levels(self._levels, values, ends, self.max_buckets)
         widths, totals, squares = widths[ends - 1] + 1, totals[ends - 1], squares[ends - 1]
         tested = np.flatnonzero((widths > self.grace) & (widths >= 2 * self.min_window))
-        alarms = tested[self._cut(levels, tested, widths[tested], totals[tested], squares[tested])]
-        stroke = int(alarms[0]) if len(alarms) else len(ends) - 1
+        stroke = len(ends) - 1
+        for some in np.split(tested, range(TRIED, len(tested), TRIED)):
+            found = self._cut(levels, some, widths[some], totals[some], squares[some])
+            if found.any():
+                stroke = int(some[found.argmax()])
+                break
         self._width = int(widths[stroke])
         self._total, self._squares = float(totals[stroke]), float(squares[stroke])
         self._levels = levels.after(stroke)
@@ -167,7 +176,7 @@ class ADWIN(Classic):
         self,
         levels: _Levels,
         strokes: npt.NDArray[np.intp],
-        widths: npt.NDArray[np.intp],
+        widths: Floats,
         totals: Floats,
         squares: Floats,
     ) -> npt.NDArray[np.bool_]:
@@ -238,6 +247,7 @@ class ADWIN(Classic):
     def _test(self) -> bool:
         width, least = self._width, self.min_window
         self.statistic = 0.0
+        self._cut_count, self._cut_total = 0, 0.0
         if width < 2 * least:
             return False
         variance = self._squares / width
@@ -341,7 +351,7 @@ class _Levels:
         """
         left, number = self._left[strokes], (self._joined - self._left)[strokes]
         there = self._most < number[..., None]
-        sums = self._buckets[left[..., None] + self._most]
+        sums = self._buckets.take(left[..., None] + self._most)
         sums *= there
         whole = number * self._sizes
         counts = np.minimum(self._most + 1.0, number[..., None])
