@@ -34,7 +34,7 @@ class Finite(Rule):
         if array.dtype.kind in "biu":
             return None
         finite: Bools = np.isfinite(array)
-        if finite.all():
+        if np.count_nonzero(finite) == finite.size:
             return None
         return np.asarray(~finite.reshape(len(array), -1).all(axis=1))
 
@@ -45,9 +45,9 @@ def _flaw(value: Any, depth: int) -> str | None:
         if array.dtype.kind in "biu":
             return None
         finite = np.isfinite(array)
-        if finite.all():
+        bad = finite.size - int(np.count_nonzero(finite))
+        if not bad:
             return None
-        bad = int(finite.size - np.count_nonzero(finite))
         if array.ndim == 0:
             return "is not finite"
         place = tuple(int(axis[0]) for axis in np.nonzero(~finite))

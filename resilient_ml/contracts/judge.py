@@ -94,8 +94,8 @@ class Judge:
             flaw = f"is a {type(value).__name__}, which has no rows"
             return _refused(value, told, Breach(self.rules[0].name, "fail", flaw))
         served = value
-        bad = np.zeros(count, dtype=np.bool_)  # those that are refused
-        gone = np.zeros(count, dtype=np.bool_)  # those that are not served, refused or not
+        bad: Bools | None = None  # those that are refused
+        gone: Bools | None = None  # those that are not served, refused or not
         for rule in self.rules:
             try:
                 found = _bad_rows(rule, served, count)
@@ -113,13 +113,13 @@ class Judge:
             except (Missing, _Unmended) as error:
                 return _refused(value, told, Breach(rule.name, "fail", str(error)))
             if action == "fail":
-                bad |= found
+                bad = found if bad is None else bad | found
                 if bad.sum() > self.max_bad * count:
                     return _refused(value, told, Breach(rule.name, "fail", flaw, places(bad)))
             told.append(Breach(rule.name, action, flaw, places(found)))
             if action != "warn":
-                gone |= found
-        if not gone.any():
+                gone = found if gone is None else gone | found
+        if gone is None or not gone.any():
             return Verdict(served, tuple(told)) if told else None
         try:
             return Verdict(blanked(served, gone, self.blank), tuple(told), degraded=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
+from collections.abc import Iterable
 from typing import Any
 
 from .. import _checks
@@ -25,6 +26,8 @@ _PHRASE = 4
 _WORD = re.compile(
     r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u0e00-\u0eff\u3040-\u9fff\uac00-\ud7af]+"
 )
+_ASCII_WORD = re.compile(r"\w+", re.ASCII)
+"""The same where there are no other letters, in less time."""
 
 
 class NoRepetition(Rule):
@@ -69,19 +72,42 @@ class NoRepetition(Rule):
             return f"is {kind_of_value(value)}, not text"
         if len(value) < self.span:
             return None
-        loops = _Loops(self)
-        for begin in range(0, len(value), _STEP):
-            found = loops.grow(value[begin : begin + _STEP])
+        return self._loop(value) or self._phrases(value)
+
+    def _loop(self, text: str) -> str | None:
+        for begin in range(0, len(text) - _PROBE + 1, _STEP):
+            found = self.looked(text, min(begin + _STEP, len(text)))
             if found is not None:
                 return found
-        words = _WORD.findall(value.lower())
-        phrases = list(zip(*(words[at:] for at in range(_PHRASE)), strict=False))
+        return None
+
+    def _phrases(self, text: str) -> str | None:
+        words = (_ASCII_WORD if text.isascii() else _WORD).findall(text.lower())
+        # A window says again no more than all of the text does.
+        again = len(words) - _PHRASE + 1 - len(set(_in_phrases(words)))
+        if again < self.share * _FEW:
+            return None
+        phrases = list(_in_phrases(words))
         for begin in range(0, len(phrases), _HOP):
             window = phrases[begin : begin + _WORDS]
+            if again < self.share * len(window):
+                continue
             found = self.judged(len(window), len(set(window)))
             if found is not None:
                 return found
         return None
+
+    def looked(self, text: str, end: int) -> str | None:
+        """What is wrong with *text* as it is up to *end*, if it ends in the same piece again and again."""
+        place = text.rfind(text[max(0, end - _PROBE) : end], max(0, end - _LONGEST - _PROBE), end - 1)
+        if place < 0:
+            return None
+        period = end - _PROBE - place
+        stretch = max(period * self.times, self.span)
+        if stretch > end or text[end - stretch : end - period] != text[end - stretch + period : end]:
+            return None
+        unit = "character" if period == 1 else "characters"
+        return f"repeats one piece of {period} {unit} again and again"
 
     def judged(self, phrases: int, different: int) -> str | None:
         """What is wrong with so many phrases, of which so many are different."""
@@ -92,6 +118,10 @@ class NoRepetition(Rule):
     def watch(self, text_of: TextOf) -> Watch:
         """Looks at the end of what has come."""
         return _RepetitionWatch(self, text_of)
+
+
+def _in_phrases(words: list[str]) -> Iterable[tuple[str, ...]]:
+    return zip(*(words[at:] for at in range(_PHRASE)), strict=False)
 
 
 class _RepetitionWatch(Watch):
@@ -127,39 +157,21 @@ class _Loops:
         self._counts: Counter[tuple[str, ...]] = Counter()
 
     def read(self, text: str) -> str | None:
-        """The text of a stream goes on with *text*, of at most 64 characters."""
-        return self.grow(text) or self._count(text)
-
-    def grow(self, text: str) -> str | None:
-        """The end of the text, which goes on with *text*, is looked at; phrases are not."""
+        """The text goes on with *text*, of at most 64 characters."""
         self._tail += text
         self._unseen += len(text)
         if len(self._tail) > 2 * self._room:
             self._tail = self._tail[-self._room :]
         if self._unseen >= _PROBE:  # a look for each token would be a look too many
             self._unseen = 0
-            period = self._period()
-            if period:
-                unit = "character" if period == 1 else "characters"
-                return f"repeats one piece of {period} {unit} again and again"
-        return None
+            found = self._rule.looked(self._tail, len(self._tail))
+            if found is not None:
+                return found
+        return self._count(text)
 
     def last_word(self) -> str | None:
         """The text has ended, and with it its last word."""
         return self._count(" ")
-
-    def _period(self) -> int:
-        """The length of the piece that the text ends in again and again; 0 for none."""
-        tail = self._tail
-        end = len(tail)
-        place = tail.rfind(tail[-_PROBE:], max(0, end - _LONGEST - _PROBE), end - 1)
-        if place < 0:
-            return 0
-        period = end - _PROBE - place
-        stretch = max(period * self._rule.times, self._rule.span)
-        if stretch > end:
-            return 0
-        return period if tail[end - stretch : end - period] == tail[end - stretch + period :] else 0
 
     def _count(self, text: str) -> str | None:
         """Count the phrases that end in *text*; a word may go on in what comes next."""

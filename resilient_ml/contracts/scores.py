@@ -22,7 +22,7 @@ class _Numbers(Rule):
         if array is None or array.dtype.kind == "c":
             return f"is {kind_of_value(value)}, not real numbers"
         bad = self._bad(array)
-        return None if not bad.any() else self._told(array, bad)
+        return self._told(array, bad) if np.count_nonzero(bad) else None
 
     def bad_rows(self, rows: Any) -> Bools | None:
         """Rows that break it."""
@@ -32,7 +32,9 @@ class _Numbers(Rule):
         if self._vectors and array.ndim == 1:  # each row is a number, and has no axis
             return super().bad_rows(rows)
         bad = self._bad(array)
-        return np.asarray(bad.reshape(len(array), -1).any(axis=1)) if bad.any() else None
+        if not np.count_nonzero(bad):
+            return None
+        return np.asarray(bad.reshape(len(array), -1).any(axis=1))
 
     _vectors = True
     """Whether it looks at vectors, and not at each number."""
@@ -127,8 +129,10 @@ class Probabilities(_Numbers):
         if not array.ndim:
             return np.ones((), dtype=np.bool_)
         # Comparisons with NaN are False, so that one counts as broken.
-        sums = array.sum(axis=-1, dtype=np.float64)
-        return np.asarray(~((array >= -self.tolerance).all(axis=-1) & (np.abs(sums - 1.0) <= self.tolerance)))
+        good = np.abs(array.sum(axis=-1, dtype=np.float64) - 1.0) <= self.tolerance
+        if not (array.size and np.minimum.reduce(array, axis=None) >= -self.tolerance):
+            good &= (array >= -self.tolerance).all(axis=-1)
+        return np.asarray(~good)
 
     def _told(self, array: npt.NDArray[Any], bad: Bools) -> str:
         if not array.ndim:
@@ -200,7 +204,9 @@ class Norm(_Numbers):
         if self.length is not None:
             good &= np.abs(lengths - self.length) <= self.tolerance * self.length
         if not self.constant and array.shape[-1] > 1:
-            good &= (array != array[..., :1]).any(axis=-1)
+            alike = array[..., 0] == array[..., 1]  # few vectors have as much as that
+            if np.count_nonzero(alike):
+                good &= ~(array == array[..., :1]).all(axis=-1)
         return np.asarray(~good)
 
     def _told(self, array: npt.NDArray[Any], bad: Bools) -> str:
@@ -299,8 +305,9 @@ class Confidence(_Numbers):
 
 
 def _lengths(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    wide = array.astype(np.float64, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):
-        lengths: npt.NDArray[np.float64] = np.sqrt(np.square(array, dtype=np.float64).sum(axis=-1))
+        lengths: npt.NDArray[np.float64] = np.sqrt(np.einsum("...i,...i->...", wide, wide))
     return lengths
 
 

@@ -79,3 +79,16 @@ def test_a_reference_that_is_all_the_same_is_left_by_anything_else():
 def test_a_reference_of_numbers_whose_squares_are_none_is_refused() -> None:
     with pytest.raises(ValueError, match=r"values below 1e.100, got one of 1e.200; divide"):
         WhitenedShiryaevRoberts(np.where(np.arange(200) % 2, 1e200, -1e200))
+
+
+@pytest.mark.parametrize("size", [1, 63, 64, 128, 200])
+def test_what_the_past_was_is_known_wherever_a_batch_ends(size: int) -> None:
+    stream = remembering(2000, 8)
+    single, many = WhitenedShiryaevRoberts(stream[:1000]), WhitenedShiryaevRoberts(stream[:1000])
+    for begin in range(1000, 2000, size):
+        part = stream[begin : begin + size]
+        many.update_many(part)
+        for value in part.tolist():
+            single.update(value)
+        assert many.state()["averages"] == pytest.approx(single.state()["averages"])
+        assert many.statistic == pytest.approx(single.statistic)
