@@ -477,3 +477,26 @@ def test_what_a_rule_cannot_be_is_refused(make, kind, text):
 
 def test_what_a_function_says_of_a_chunk_counts_on_a_stream():
     assert follow(Check(lambda chunk: chunk != "x"), "abx") == "is not good"
+
+
+@given(
+    st.lists(st.text(string.printable, max_size=9) | st.sampled_from(["Sorry", "sorry,", "a_b", "I'm"])),
+    st.integers(1, 30),
+)
+def test_plain_letters_are_judged_like_all_others(words: list[str], times: int) -> None:
+    text = " ".join([*words, *(words[:7] * times)])
+    accented = "\u00e9 " + text  # one word more, of a letter that is not ASCII
+    rule = NoRepetition(times=1000, share=0.3)  # phrases alone
+    plain = rule.flaw("e " + text)
+    assert plain == rule.flaw(accented)
+
+
+def test_a_window_is_judged_whatever_is_said_around_it() -> None:
+    draw = random.Random(1)
+    fresh = [f"w{draw.getrandbits(40):x}" for _ in range(2000)]
+    said = ["we", "will", "see", "what", "comes"] * 30  # 150 of 200 phrases
+    rule = NoRepetition(times=1000)
+    for before in (0, 100, 950, 1850):
+        text = " ".join([*fresh[:before], *said, *fresh[before:]])
+        assert "phrases of 4 words" in str(rule.flaw(text))
+        assert rule.flaw(" ".join([*fresh[:before], *said[:80], *fresh[before:]])) is None
