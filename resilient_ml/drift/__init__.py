@@ -14,11 +14,13 @@ from .e_cusum import ECusum
 from .e_shiryaev_roberts import EShiryaevRoberts
 from .hddm_a import HDDMA
 from .hddm_w import HDDMW
+from .markov import MarkovShiryaevRoberts
 from .monitor import Change, State
 from .page_hinkley import PageHinkley
 from .random_features import RandomFeatureAverages
 from .seasonal import SeasonalShiryaevRoberts
 from .signals import Classes, Losses, Numbers, Signal, Vectors
+from .stratified import StratifiedShiryaevRoberts
 from .thinned import Thinned, correlation_time
 from .whitened import WhitenedShiryaevRoberts
 from .windowed_ks import WindowedKS
@@ -44,12 +46,14 @@ __all__ = [
     "Evidence",
     "Level",
     "Losses",
+    "MarkovShiryaevRoberts",
     "Numbers",
     "PageHinkley",
     "RandomFeatureAverages",
     "SeasonalShiryaevRoberts",
     "Signal",
     "State",
+    "StratifiedShiryaevRoberts",
     "Thinned",
     "Vectors",
     "WhitenedShiryaevRoberts",

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .detector import Floats
+from .stratified import pairs
 from .whitened import WhitenedShiryaevRoberts
 
 NORMAL = NormalDist()
@@ -65,7 +66,7 @@ class SeasonalShiryaevRoberts(WhitenedShiryaevRoberts):
     _visits: float
 
     def __init__(self, reference: npt.ArrayLike, *, arl: float = 10_000) -> None:
-        rows = _checked(np.asarray(reference, dtype=np.float64), "reference")
+        rows = pairs(reference, "reference")
         rows = rows[np.isfinite(rows).all(axis=1)]
         if len(rows) < 100:
             raise ValueError(
@@ -119,7 +120,7 @@ class SeasonalShiryaevRoberts(WhitenedShiryaevRoberts):
         return super().update(self._score((float(stratum), float(score)), self.seen))
 
     def _rows(self, values: npt.ArrayLike) -> Floats:
-        return _checked(np.asarray(values, dtype=np.float64), "values")
+        return pairs(values, "values")
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
         scores = [self._score(row, self.seen + place) for place, row in enumerate(rows[:1024].tolist())]
@@ -150,12 +151,3 @@ def visits(strata: Floats) -> float:
     runs[-1] -= 0.5
     _, numbers = np.unique(strata[begins], return_inverse=True)
     return float(np.median(np.bincount(numbers, weights=runs)))
-
-
-def _checked(rows: Floats, name: str) -> Floats:
-    if rows.ndim != 2 or rows.shape[1] != 2:
-        raise ValueError(
-            f"{name} must have shape (n, 2), a stratum and a score a row, got {rows.shape}; "
-            "use np.column_stack([strata, scores])"
-        )
-    return rows

@@ -15,8 +15,10 @@ from .combined import Combined
 from .conformal import ConformalShiryaevRoberts
 from .detector import Detector, Floats
 from .e_shiryaev_roberts import EShiryaevRoberts
+from .markov import MarkovShiryaevRoberts, few_errors, left_over
 from .random_features import RandomFeatureAverages
 from .seasonal import SeasonalShiryaevRoberts, visits
+from .stratified import StratifiedShiryaevRoberts
 from .thinned import Thinned, spacing
 from .whitened import WhitenedShiryaevRoberts
 from .windowed_ks import WindowedKS
@@ -53,6 +55,31 @@ class Numbering:
             if number == len(self.names):
                 self.names.append(str(one)[:40])
         return number
+
+
+Strata = Callable[[], Hashable] | None
+
+
+class _Strata:
+    """Says to which stratum what is watched at the moment belongs, if anybody has said how to tell."""
+
+    def __init__(self, of: Strata) -> None:
+        self.of: Strata = (
+            None if of is None else _checks.function("strata", of, remedy="pass a function without arguments")
+        )
+        self._numbers = Numbering(_MOST_STRATA)
+
+    def beside(self, numbers: Floats) -> Floats:
+        """*numbers*, each with the number of its stratum where there are any."""
+        if self.of is None:
+            return numbers
+        rows = np.empty((len(numbers), 2))  # on the caller's thread: a third of the time of stacking columns
+        rows[:, 0], rows[:, 1] = self._numbers.of(self.of()), numbers
+        return rows
+
+    def given(self, reference: Any) -> Floats:
+        """A reference of pairs of a stratum and a number."""
+        return np.array([[self._numbers.of(stratum), number] for stratum, number in reference], np.float64)
 
 
 def _apart(
@@ -145,19 +172,15 @@ class Numbers(Signal):
         side: Side = "answer",
         memory: bool = True,
         shape: bool = False,
-        strata: Callable[[], Hashable] | None = None,
+        strata: Strata = None,
     ) -> None:
         super().__init__(name, of, side=side)
         self.memory: bool = _checks.flag("memory", memory, remedy="False says that calls are independent")
         self.shape: bool = _checks.flag("shape", shape, remedy="True finds any change of the distribution")
-        self.strata: Callable[[], Hashable] | None = (
-            None
-            if strata is None
-            else _checks.function("strata", strata, remedy="pass a function without arguments")
-        )
+        self._strata = _Strata(strata)
+        self.strata: Strata = self._strata.of
         if shape and strata is not None:
             raise ValueError("shape and strata cannot both be asked for; watch the value as two signals")
-        self._numbers = Numbering(_MOST_STRATA)
         if strata is None:  # with strata, what is read depends on when
             self.as_it_is: tuple[type, ...] = (float,)
 
@@ -171,18 +194,11 @@ class Numbers(Signal):
                     f"{self!r} was given shape {numbers.shape}; pass of= to take one number a row, or use "
                     "Vectors"
                 )
-        numbers = numbers.reshape(-1)
-        if self.strata is None:
-            return numbers
-        rows = np.empty((len(numbers), 2))  # on the caller's thread: a third of the time of stacking columns
-        rows[:, 0], rows[:, 1] = self._numbers.of(self.strata()), numbers
-        return rows
+        return self._strata.beside(numbers.reshape(-1))
 
     def read_reference(self, given: Any) -> Floats:
         """Numbers; with *strata* pairs of a stratum and a number."""
-        if self.strata is None:
-            return self.read(given)
-        return np.array([[self._numbers.of(stratum), number] for stratum, number in given], dtype=np.float64)
+        return self.read(given) if self.strata is None else self._strata.given(given)
 
     def tells_enough(self, reference: Floats) -> bool:
         """Whether the stream came to each stratum twice."""
@@ -297,10 +313,20 @@ class Losses(Signal):
         tolerated: The highest mean loss that is no cause for alarm, above 0 and below 1. By default that of
             the reference, and a little more. Where it is given no reference is learned, so errors in bursts,
             after which the mean is above it for a while, alarm more often than asked.
+        strata: As for :class:`Numbers`, asked when the label comes: each loss is held against what is
+            tolerated in its stratum, so hours that are hard every day are no drift.
+
+    Raises:
+        ValueError: *tolerated* and *strata* are both given.
     """
 
     def __init__(
-        self, name: str = "errors", of: Callable[..., Any] | None = None, *, tolerated: float | None = None
+        self,
+        name: str = "errors",
+        of: Callable[..., Any] | None = None,
+        *,
+        tolerated: float | None = None,
+        strata: Strata = None,
     ) -> None:
         super().__init__(name, of)
         self.side: str = "label"
@@ -309,6 +335,13 @@ class Losses(Signal):
         )
         if self.tolerated == 1.0:
             raise ValueError("tolerated must be below 1, got 1.0, which every loss is within; pass 0.1, say")
+        self._strata = _Strata(strata)
+        self.strata: Strata = self._strata.of
+        if tolerated is not None and strata is not None:
+            raise ValueError(
+                "tolerated and strata cannot both be given, as each stratum has a mean of its own that is "
+                "tolerated; leave one of them out"
+            )
 
     def loss(self, prediction: Any, label: Any) -> float:
         """How wrong *prediction* was."""
@@ -317,13 +350,26 @@ class Losses(Signal):
         return float(not np.array_equal(prediction, label))
 
     def read(self, value: Any) -> Floats:
-        """One loss."""
-        return np.array(value, dtype=np.float64).reshape(-1)
+        """One loss; with *strata* with the number of its stratum."""
+        return self._strata.beside(np.array(value, dtype=np.float64).reshape(-1))
+
+    def read_reference(self, given: Any) -> Floats:
+        """Losses; with *strata* pairs of a stratum and a loss."""
+        return self.read(given) if self.strata is None else self._strata.given(given)
+
+    def tells_enough(self, reference: Floats) -> bool:
+        """Whether the stream came to each stratum twice."""
+        return self.strata is None or visits(reference[:, 0]) >= 2.0
 
     def detector(self, reference: Floats, arl: float) -> Detector:
-        """Bets on a mean that has risen."""
+        """Bets on a mean that has risen: by stratum, or after what came last where that tells something."""
         if self.tolerated is not None:
             return EShiryaevRoberts(self.tolerated, arl=arl)
+        if self.strata is not None:
+            return StratifiedShiryaevRoberts(reference, arl=arl)
+        # Too few errors may have come in bursts without showing it.
+        if (few_errors(reference) or spacing(reference) > 1) and spacing(left_over(reference)) == 1:
+            return MarkovShiryaevRoberts(reference, arl=arl)
         return _apart(lambda known, run: EShiryaevRoberts.from_reference(known, arl=run), reference, arl)
 
 

@@ -71,9 +71,24 @@ def test_errors_alarm_upwards_only_unless_asked() -> None:
 def test_the_reference_sets_what_is_tolerated() -> None:
     detector = EShiryaevRoberts.from_reference([0.0] * 90 + [1.0] * 10)
     mean = 11 / 102
-    margin = 1.28 * (mean * (1 - mean) / 102) ** 0.5
+    # The fewer values and the longer the run, the more standard errors: 0.4 and 0.28 for each factor of e.
+    margin = (0.4 + 0.28 * np.log(10_000 / 70)) * (mean * (1 - mean) / 102) ** 0.5
     assert detector.tolerated == pytest.approx(mean + margin)
     assert detector.tolerated_low == pytest.approx(mean - margin)
+    often = EShiryaevRoberts.from_reference([0.0] * 90 + [1.0] * 10, arl=20)
+    assert often.tolerated == pytest.approx(mean + 0.4 * (mean * (1 - mean) / 102) ** 0.5)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("count", "rate", "arl"), [(50, 0.1, 2000), (200, 0.3, 3000), (1000, 0.1, 5000)])
+def test_the_promise_is_kept_on_average_over_references(count: int, rate: float, arl: float) -> None:
+    draw = np.random.default_rng(count)
+    alarms = seen = 0
+    while seen < 60 * arl:
+        detector = EShiryaevRoberts.from_reference((draw.random(count) < rate) * 1.0, arl=arl)
+        alarms += len(detector.update_many((draw.random(3000) < rate) * 1.0))
+        seen += 3000
+    assert alarms <= 60
 
 
 @pytest.mark.parametrize(("value", "low"), [(0.0, 0.0), (1.0, 0.9)])

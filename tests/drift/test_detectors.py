@@ -24,9 +24,11 @@ from resilient_ml.drift import (
     Detector,
     ECusum,
     EShiryaevRoberts,
+    MarkovShiryaevRoberts,
     PageHinkley,
     RandomFeatureAverages,
     SeasonalShiryaevRoberts,
+    StratifiedShiryaevRoberts,
     Thinned,
     WhitenedShiryaevRoberts,
     WindowedKS,
@@ -64,6 +66,15 @@ def hourly(count: int, quiet: int, seed: int) -> Any:
     return np.column_stack([hours, values])
 
 
+def by_shift(count: int, quiet: int, seed: int) -> Any:
+    """Errors in three strata, one of which is hard; twice and three times as many after *quiet*, if not 0."""
+    shifts = np.arange(count) // 10 % 3
+    rates = np.array([0.02, 0.1, 0.3])[shifts]
+    if quiet:
+        rates[quiet:] = 0.7
+    return np.column_stack([shifts, np.random.default_rng(seed).random(count) < rates]).astype(float)
+
+
 @functools.cache
 def averages() -> dict[str, Any]:
     """Made once, as its threshold takes a tenth of a second."""
@@ -82,6 +93,8 @@ MAKE: dict[str, Callable[[], Detector]] = {
     "WhitenedShiryaevRoberts": lambda: WhitenedShiryaevRoberts(remembering(1000, 0, 3), arl=1000),
     "RandomFeatureAverages": lambda: RandomFeatureAverages.from_state(averages()),
     "SeasonalShiryaevRoberts": lambda: SeasonalShiryaevRoberts(hourly(1200, 0, 3), arl=1000),
+    "StratifiedShiryaevRoberts": lambda: StratifiedShiryaevRoberts(by_shift(1000, 0, 3), arl=1000),
+    "MarkovShiryaevRoberts": lambda: MarkovShiryaevRoberts(errors(0.1, 1000, 5), arl=1000),
     "Thinned": lambda: Thinned(thinly, remembering(1000, 0, 3), every=5, arl=5000),
     "WindowedKS": lambda: WindowedKS(normal(500, 0.0, 3), arl=1000),
     "CategoricalShiryaevRoberts": lambda: CategoricalShiryaevRoberts([0] * 900 + [1] * 100, arl=1000),
@@ -100,10 +113,11 @@ UNWARNED = {"ADWIN", "PageHinkley"}
 UNDATED = {"DDM", "HDDMA", "HDDMW"}
 """They compare with the best stretch that there was, however long ago."""
 STREAM: dict[str, Any] = {name: np.r_[errors(0.1, 300, 1), errors(0.6, 300, 2)] for name in MAKE}
-for one in ("CategoricalShiryaevRoberts", "DDM"):
+for one in ("CategoricalShiryaevRoberts", "DDM", "MarkovShiryaevRoberts"):
     STREAM[one] = np.r_[errors(0.1, 300, 7), errors(0.6, 300, 8)]
 STREAM["RandomFeatureAverages"] = np.concatenate([rows(300, 0.0, 4), rows(300, 1.0, 5)])
 STREAM["SeasonalShiryaevRoberts"] = hourly(600, 300, 4)
+STREAM["StratifiedShiryaevRoberts"] = by_shift(600, 300, 4)
 STREAM["Thinned"] = remembering(600, 300, 6)
 STREAM["WhitenedShiryaevRoberts"] = remembering(600, 300, 4)
 for one in ("ConformalShiryaevRoberts", "Combined", "WindowedKS", "ADWIN", "CUSUM", "PageHinkley"):

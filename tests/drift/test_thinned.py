@@ -85,7 +85,7 @@ def test_it_is_its_detector_at_every_third() -> None:
 
 
 def test_what_is_passed_over_leaves_no_trace_but_its_number() -> None:
-    detector = Thinned(errors, np.zeros(100), every=4, arl=1000)
+    detector = Thinned(errors, np.zeros(100), every=4, arl=10_000)
     found = []
     for value in (1.0, 0.0, 1.0, 1.0, 1.0):
         detector.update(value)
