@@ -16,7 +16,7 @@ from resilient_ml.drift import (
     CategoricalShiryaevRoberts,
     Detector,
     ECusum,
-    EShiryaevRoberts,
+    Losses,
     Numbers,
     RandomFeatureAverages,
     Signal,
@@ -70,12 +70,12 @@ def entry(name: str, kind: str, make: Callable[..., Detector], knob: float = ARL
 
 
 def watching(signal: Signal) -> Callable[..., Detector]:
-    """The detector of *signal*, which is thinned where the reference has memory."""
+    """The detector of *signal*, which depends on whether the reference has memory."""
     return lambda ref, arl: signal.detector(np.asarray(ref, dtype=np.float64), arl)
 
 
 REGISTRY = [
-    entry("EShiryaevRoberts", "bern", EShiryaevRoberts.from_reference),
+    entry("EShiryaevRoberts", "bern", watching(Losses())),
     entry("ECusum", "bern", ECusum.from_reference),
     entry("WhitenedShiryaevRoberts", "real", WhitenedShiryaevRoberts),
     entry("Combined", "real", watching(Numbers("score", shape=True))),

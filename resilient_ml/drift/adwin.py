@@ -42,7 +42,7 @@ class ADWIN(Classic):
 
     *delta* is that of one test and very cautious. Measured at the defaults: no false alarm in a million
     normal scores, but a rise of errors from 0.1 to 0.2 is found in 472 observations where `EShiryaevRoberts`
-    with ``arl=10_000`` needs 182, and scores with an autocorrelation of 0.5 alarm every 2591. It sees the
+    with ``arl=10_000`` needs 147, and scores with an autocorrelation of 0.5 alarm every 2591. It sees the
     mean alone. Use it where there is no reference and none can be had.
 
     `statistic` is the largest difference as a share of its bound, so `threshold` is 1; the effect is the mean

@@ -47,7 +47,7 @@ class HDDMA(Classic):
     The confidence is that of one test, and a stream is tested at every observation. Measured at the defaults:
     with errors of 0.1 one false alarm in a million observations, with 0.3 one in 62 500; a rise from 0.1 to
     0.2 is found in 518, one from 0.01 to 0.05 not within 2000. `EShiryaevRoberts` with ``arl=10_000`` finds
-    them in 182 and 183, with a run length that you choose.
+    them in 147 and 166, with a run length that you choose.
 
     `statistic` is the difference as a share of its bound, so `threshold` is 1; the effect is the rate of
     errors since the best beginning, less the rate in it.

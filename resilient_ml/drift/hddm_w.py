@@ -53,7 +53,7 @@ class HDDMW(Classic):
 
     It is for sudden, large changes. Measured at the defaults: a rise of errors from 0.1 to 0.3 is found in
     169 observations, most rises to 0.2 not within 2000, and with quiet errors of 0.3 a false alarm comes
-    every 2370. `EShiryaevRoberts` with ``arl=10_000`` finds them in 55 and 182, with a run length that you
+    every 2370. `EShiryaevRoberts` with ``arl=10_000`` finds them in 48 and 147, with a run length that you
     choose, and of the two of this family `HDDMA` is the better one.
 
     `statistic` is the difference as a share of its bound, so `threshold` is 1; the effect is ``z_2 - z_1``,

@@ -1,6 +1,7 @@
 """The functions of ``time``: what they say and how long they take, under every name they are known by."""
 
 import math
+import queue
 import sys
 import threading
 import time
@@ -250,3 +251,34 @@ def test_an_instant_has_room_for_thousands_of_looks_at_the_clock():
                 time.monotonic()
             assert clock.now() % 1 == 0
             time.sleep(1)
+
+
+@pytest.mark.parametrize("name", ["nap", "another_name"])
+@pytest.mark.parametrize("function", [time.sleep, time.monotonic, threading.Lock, queue.SimpleQueue])
+def test_a_module_that_had_none_of_them_may_have_one_in_the_next_block(monkeypatch, name, function):
+    if name == "nap" and isinstance(function, type):
+        pytest.skip("a type in the place of something else is not noticed: each instance holds a reference")
+    module = types.ModuleType("a_module_that_changes")
+    module.nap = None
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for _ in range(2):
+        with virtual_time():
+            assert module.nap is None
+    setattr(module, name, function)
+    for _ in range(2):
+        with virtual_time():
+            assert getattr(module, name) is not function
+        assert getattr(module, name) is function
+    delattr(module, name)
+    with virtual_time():
+        assert not hasattr(module, name)
+
+
+def test_another_module_of_the_same_name_is_looked_through(monkeypatch):
+    for function in (None, time.sleep, None, time.monotonic):
+        module = types.ModuleType("a_module_of_one_name")
+        module.nap = function
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        with virtual_time():
+            assert (module.nap is function) is (function is None)
+        assert module.nap is function
