@@ -109,6 +109,34 @@ def test_without_any_stratum_that_is_large_enough_it_is_the_plain_detector() -> 
         assert detector.statistic == pytest.approx(plain.statistic)
 
 
+def test_the_luck_of_many_strata_averages_out() -> None:
+    def errors_more(strata: int) -> float:
+        of = np.arange(4000) % strata
+        rows = losses(of, np.full(strata, 0.2), 8)
+        detector = StratifiedShiryaevRoberts(rows)
+        margins = [
+            (detector.tolerated[one] - (part.sum() + 1) / (len(part) + 2)) / (part.std() / len(part) ** 0.5)
+            for one in range(strata)
+            for part in [rows[of == one, 1]]
+        ]
+        return float(np.mean(margins))
+
+    one, four, sixteen = map(errors_more, (1, 4, 16))
+    assert one == pytest.approx(0.4, rel=0.1)
+    assert four == pytest.approx(one / 2, rel=0.1)
+    assert sixteen == pytest.approx(one / 4, rel=0.2)
+
+
+def test_what_counts_is_how_much_is_staked() -> None:
+    # A frequent error in one of a hundred observations says little, and little is staked on it.
+    of = (np.arange(4000) % 100 == 0).astype(int)
+    rows = losses(of, [0.05, 0.9], 9)
+    detector = StratifiedShiryaevRoberts(rows)
+    part = rows[of == 0, 1]
+    margin = detector.tolerated[0] - (part.sum() + 1) / (len(part) + 2)
+    assert margin / (part.std() / len(part) ** 0.5) == pytest.approx(0.4, rel=0.1)
+
+
 def test_long_visits_are_tolerated_more() -> None:
     def margins(each: int) -> float:
         strata = np.arange(4000) // each % 4
