@@ -138,7 +138,7 @@ def test_arguments_of_a_call_that_timed_out_go_when_its_thread_returns(clock):
         gc.enable()
 
 
-def grown(work, calls):
+def grown(work, calls, policy):
     """Bytes that *calls* calls of *work* left behind, after as many to warm up.
 
     The least of a few rounds, as what leaks does so in each, and what a policy learns from comes and goes.
@@ -160,6 +160,8 @@ def grown(work, calls):
         marks.append(tracemalloc.get_traced_memory()[0])
         return min(after - before for before, after in itertools.pairwise(marks))
     finally:
+        # Before 3.12.9 and 3.13.2 an interpreter may crash that stops tracing while another thread allocates.
+        getattr(policy, "flush", bool)()
         tracemalloc.stop()
 
 
@@ -185,7 +187,7 @@ def test_many_plain_calls_grow_neither_memory_nor_threads_nor_descriptors(policy
             safe()
 
     threads, open_files = threading.active_count(), descriptors()
-    assert grown(work, SOAK // 100) < 10_000
+    assert grown(work, SOAK // 100, policy) < 10_000
     assert threading.active_count() <= threads + 1
     assert descriptors() <= open_files
 
@@ -203,7 +205,7 @@ def test_many_awaited_calls_grow_neither_memory_nor_threads_nor_descriptors(poli
     with asyncio.Runner() as runner:
         runner.run(many(300))
         threads, open_files = threading.active_count(), descriptors()
-        assert grown(lambda: runner.run(many(20)), SOAK // 2000) < 10_000
+        assert grown(lambda: runner.run(many(20)), SOAK // 2000, policy) < 10_000
         assert threading.active_count() <= threads  # idle ones may have ended
         assert descriptors() == open_files
 

@@ -16,7 +16,7 @@ from .verdicts import BrokenPromise
 from .worlds import World
 
 _CALLS = 300
-_ROUNDS = 4
+_ROUNDS = 8
 _MOST_GROWTH = 1_500
 """Bytes that so many calls may leave behind in each round: interpreters keep a few of their own."""
 
