@@ -305,9 +305,8 @@ class Confidence(_Numbers):
 
 
 def _lengths(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    wide = array.astype(np.float64, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):
-        lengths: npt.NDArray[np.float64] = np.sqrt(np.einsum("...i,...i->...", wide, wide))
+        lengths: npt.NDArray[np.float64] = np.sqrt(np.square(array, dtype=np.float64).sum(axis=-1))
     return lengths
 
 

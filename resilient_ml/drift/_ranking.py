@@ -46,9 +46,8 @@ class Ranking:
         self._cells: int = PER_VALUE * count
         with np.errstate(over="ignore", divide="ignore"):
             scale = self._cells / (reference[-1 - edge] - self._low)
-        self._scale: float = (
-            float(scale) if np.isfinite(scale) else 0.0
-        )  # there is no middle, or no end of it
+        # There may be no middle, or no end of it.
+        self._scale: float = float(scale) if np.isfinite(scale) else 0.0
         per_cell = np.bincount(self._cell(reference), minlength=self._cells + 2)
         self._before = np.cumsum(per_cell) - per_cell
 

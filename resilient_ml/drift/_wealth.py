@@ -27,9 +27,6 @@ from .detector import Floats
 
 Form = Literal["sr", "cusum"]
 
-LEAST = 0.05
-"""No factor is smaller: what was lost at one observation can be won back."""
-
 NOTHING = 1e-300
 """Stands for no wealth, as 0 times a product beyond all numbers is not a number."""
 

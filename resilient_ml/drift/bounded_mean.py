@@ -96,7 +96,8 @@ class BoundedMean(Detector):
 
         How many standard errors more depends on how rare false alarms must be: 0.8 for 1000 values and one
         in 10 000, 2.7 for 50 and one in 100 000. So the run length is kept on average over references, the
-        lucky among them. One value at each bound is added, so one without any error tolerates a few.
+        lucky among them. Measured for rises alone, other directions have 1.28 at the least. One value at each
+        bound is added, so one without any error tolerates a few.
 
         Args:
             reference: Observations of quiet times, one dimension, at least 20 finite ones; 1000 are good.
@@ -106,7 +107,7 @@ class BoundedMean(Detector):
         """
         low, high = bounds
         values = np.clip(reference_values(reference), low, high)
-        lowest, highest = tolerable(values, arl, low, high)
+        lowest, highest = tolerable(values, arl, direction, low, high)
         return cls(highest, arl=arl, direction=direction, tolerated_low=lowest, bounds=bounds)
 
     def update(self, value: float) -> bool:
@@ -186,10 +187,14 @@ def ladder(tolerated: float) -> list[float]:
     return [highest * 0.1 ** (1.0 - rung / (BETS - 1)) for rung in range(BETS)]
 
 
-def tolerable(values: Floats, arl: float, low: float = 0.0, high: float = 1.0) -> tuple[float, float]:
+def tolerable(
+    values: Floats, arl: float, direction: Direction = "up", low: float = 0.0, high: float = 1.0
+) -> tuple[float, float]:
     """The lowest and the highest mean that are tolerated after a reference of *values*, within the bounds."""
     centre, error = estimated(values, low, high)
-    margin, room = errors_more(len(values), arl) * error, 1e-6 * (high - low)
+    errors = errors_more(len(values), arl)
+    margin = (errors if direction == "up" else max(errors, 1.28)) * error
+    room = 1e-6 * (high - low)
     return max(centre - margin, low + room), min(centre + margin, high - room)
 
 

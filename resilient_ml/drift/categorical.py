@@ -24,6 +24,9 @@ KEPT = (1.0 - np.array(RATES)) ** np.arange(TOGETHER + 1.0)[:, None]
 """What is left of an observation after so many others, at each rate."""
 COME = (1.0 - KEPT) / np.array(RATES)
 """What so many observations count for together."""
+MOST = 1_000_000
+"""So large a category is more likely an id, and there would be a count for each below it."""
+
 FEW = 40
 """Up to so many categories one observation alone costs less in a loop than in arrays."""
 
@@ -75,8 +78,14 @@ class CategoricalShiryaevRoberts(Detector):
                 "reference must hold at least 20 finite categories in one dimension, got shape "
                 f"{values.shape}; collect 1000 in quiet times"
             )
-        known = int(max(values.max(), 0.0)) + 1
-        if categories is not None:
+        if categories is None:
+            if not values.max() < MOST:
+                raise ValueError(
+                    f"reference must hold categories below {MOST:,}, got {values.max():g}; number them from "
+                    "0, or pass categories="
+                )
+            known = int(max(values.max(), 0.0)) + 1
+        else:
             known = whole("categories", categories, at_least=1, remedy="pass how many categories there are")
         counts = np.bincount(_binned(values, known), minlength=known + 1)
         self._setup(counts.tolist(), arl)
@@ -87,7 +96,8 @@ class CategoricalShiryaevRoberts(Detector):
         self.categories: int = len(counts) - 1
         self.shares: list[float] = [(one + 0.5) / (sum(counts) + len(counts) / 2) for one in counts]
         # What a bet on the true shares would earn on average from the errors of the estimated ones.
-        self._fee = 1.0 + 1.5 * (sum(one > 0 for one in counts) - 1) / sum(counts)
+        # One category alone has errors too: those that it does not know have not come yet.
+        self._fee = 1.0 + 1.5 * max(1, sum(one > 0 for one in counts) - 1) / sum(counts)
         self._recent: deque[int] = deque(maxlen=MEMORY)
         self._begin()
 

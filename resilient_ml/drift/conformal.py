@@ -19,7 +19,7 @@ from .._checks import at_least
 from ._growth import LAG, LARGEST, joining
 from ._ranking import Ranking
 from ._recursion import TOGETHER, blocks
-from ._wealth import LEAST, beginning, gather
+from ._wealth import beginning, gather
 from .detector import Detector, Evidence, Floats, reference_values, surplus
 
 SHIFTS = (0.25, 0.5, 1.0)
@@ -31,6 +31,9 @@ WEIGHTS = np.array((4.0, 4.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)) / 15.0
 """A small shift takes long to show, and a larger part of the evidence saves it most observations."""
 _WEIGHTS: tuple[float, ...] = tuple(WEIGHTS.tolist())
 BETS = len(_WEIGHTS)
+
+LEAST = 0.05
+"""No factor is smaller: what was lost at one observation can be won back."""
 
 MEMORY = 1024
 """How many observations are kept, to say when the change began and to let the reference grow."""

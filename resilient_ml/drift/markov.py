@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,15 +11,16 @@ import numpy.typing as npt
 
 from ._recursion import TOGETHER
 from .detector import Floats, reference_values
-from .stratified import LEAST, StratifiedShiryaevRoberts
+from .stratified import LEAST, ByStratum
 
-GOOD, BAD, UNKNOWN = 0.0, 1.0, -1.0
+GOOD, BAD, UNKNOWN = 0, 1, 2
+"""What came last, which is the place of its stratum as well: before the first that of all others."""
 
 TELLING = 50
 """So many errors show whether they come in bursts."""
 
 
-class MarkovShiryaevRoberts(StratifiedShiryaevRoberts):
+class MarkovShiryaevRoberts(ByStratum):
     """Alarms when losses whose neighbours resemble each other have become higher on average.
 
     Where an error makes the next one likelier, a detector for independent ones alarms at every burst. Here
@@ -33,10 +34,12 @@ class MarkovShiryaevRoberts(StratifiedShiryaevRoberts):
 
     Args:
         reference: Losses of quiet times from 0 to 1, in the order in which they came, one dimension, at least
-            21 finite ones; 1000 are good. Above their mean is bad.
+            21 finite ones; 1000 are good. Above their mean is bad. What lies beyond is taken as the bound.
         arl: Observations between false alarms, from 2; the default is one in 10 000.
 
     Attributes:
+        tolerated: The highest mean that is no cause for alarm after a good observation, 0, and a bad one, 1.
+        otherwise: That of the first observation.
         middle: What is above it is bad.
 
     Raises:
@@ -59,39 +62,31 @@ class MarkovShiryaevRoberts(StratifiedShiryaevRoberts):
     _kind: ClassVar[str] = "MarkovShiryaevRoberts"
 
     def __init__(self, reference: npt.ArrayLike, *, arl: float = 10_000) -> None:
-        values = reference_values(reference)
+        super().__init__(arl)
+        values = np.clip(reference_values(reference), 0.0, 1.0)
         if len(values) <= LEAST:
             raise ValueError(
                 f"reference must hold at least {LEAST + 1} finite values in order, got {len(values)}; "
                 "collect 1000 in quiet times"
             )
         self.middle: float = float(values.mean())
-        self._last = UNKNOWN
-        super().__init__(np.column_stack([values[:-1] > self.middle, values[1:]]), arl=arl)
-
-    def _learn(self, rows: Floats, always: Sequence[float] = ()) -> None:
         # However few are bad: what is usual after them is nothing like the mean of all.
-        super()._learn(rows, (GOOD, BAD))
+        self._learn(np.column_stack([values[:-1] > self.middle, values[1:]]), always=(GOOD, BAD))
+        self._last = UNKNOWN
+        self._begin()
 
-    def update(self, value: float) -> bool:  # type: ignore[override]
+    def update(self, value: float) -> bool:
         """Feed one observation; whether it raised an alarm."""
         if not math.isfinite(value):
             return self._refuse()
-        place = self._places.get(self._last, len(self._strata))
-        self._last = BAD if value > self.middle else GOOD
+        place, self._last = self._last, BAD if value > self.middle else GOOD
         return self._judge(place, float(value))
-
-    def _rows(self, values: npt.ArrayLike) -> Floats:
-        rows = np.asarray(values, dtype=np.float64)
-        if rows.ndim != 1:
-            raise ValueError(f"values must have 1 dimension, got {rows.ndim}; pass one number an observation")
-        return rows
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
         rows = rows[:TOGETHER]
-        strata = np.append(self._last, np.where(rows > self.middle, BAD, GOOD))
-        used, alarm = self._judge_all(self._numbered(strata[:-1]), rows)
-        self._last = float(strata[used])
+        places = np.append(self._last, np.where(rows > self.middle, BAD, GOOD))
+        used, alarm = self._judge_all(places[:-1], rows)
+        self._last = int(places[used])
         return used, alarm
 
     def reset(self) -> None:
@@ -105,7 +100,7 @@ class MarkovShiryaevRoberts(StratifiedShiryaevRoberts):
     @classmethod
     def _load(cls, state: Mapping[str, Any]) -> Self:
         detector = super()._load(state)
-        detector.middle, detector._last = float(state["middle"]), float(state["last"])
+        detector.middle, detector._last = float(state["middle"]), int(state["last"])
         return detector
 
 

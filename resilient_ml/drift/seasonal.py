@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .detector import Floats
-from .stratified import pairs
+from .stratified import pairs, run_begins
 from .whitened import WhitenedShiryaevRoberts
 
 NORMAL = NormalDist()
@@ -145,7 +145,7 @@ def visits(strata: Floats) -> float:
     >>> visits(np.array([1, 1, 2, 2, 2, 1, 1, 2, 2, 1.0]))
     2.0
     """
-    begins = np.flatnonzero(np.diff(strata, prepend=np.nan) != 0)
+    begins = run_begins(strata)
     runs = np.ones(len(begins))
     runs[0] -= 0.5
     runs[-1] -= 0.5

@@ -18,7 +18,7 @@ from .e_shiryaev_roberts import EShiryaevRoberts
 from .markov import MarkovShiryaevRoberts, few_errors, left_over
 from .random_features import RandomFeatureAverages
 from .seasonal import SeasonalShiryaevRoberts, visits
-from .stratified import StratifiedShiryaevRoberts
+from .stratified import StratifiedShiryaevRoberts, pairs
 from .thinned import Thinned, spacing
 from .whitened import WhitenedShiryaevRoberts
 from .windowed_ks import WindowedKS
@@ -57,14 +57,14 @@ class Numbering:
         return number
 
 
-Strata = Callable[[], Hashable] | None
+StratumOf = Callable[[], Hashable] | None
 
 
 class _Strata:
     """Says to which stratum what is watched at the moment belongs, if anybody has said how to tell."""
 
-    def __init__(self, of: Strata) -> None:
-        self.of: Strata = (
+    def __init__(self, of: StratumOf) -> None:
+        self.of: StratumOf = (
             None if of is None else _checks.function("strata", of, remedy="pass a function without arguments")
         )
         self._numbers = Numbering(_MOST_STRATA)
@@ -79,7 +79,11 @@ class _Strata:
 
     def given(self, reference: Any) -> Floats:
         """A reference of pairs of a stratum and a number."""
-        return np.array([[self._numbers.of(stratum), number] for stratum, number in reference], np.float64)
+        return pairs([[self._numbers.of(stratum), number] for stratum, number in reference], "reference")
+
+    def known(self, reference: Floats) -> bool:
+        """Whether the stream came to each stratum twice, so that *reference* shows what it is like."""
+        return self.of is None or (len(reference) > 0 and visits(reference[:, 0]) >= 2.0)
 
 
 def _apart(
@@ -172,13 +176,13 @@ class Numbers(Signal):
         side: Side = "answer",
         memory: bool = True,
         shape: bool = False,
-        strata: Strata = None,
+        strata: StratumOf = None,
     ) -> None:
         super().__init__(name, of, side=side)
         self.memory: bool = _checks.flag("memory", memory, remedy="False says that calls are independent")
         self.shape: bool = _checks.flag("shape", shape, remedy="True finds any change of the distribution")
         self._strata = _Strata(strata)
-        self.strata: Strata = self._strata.of
+        self.strata: StratumOf = self._strata.of
         if shape and strata is not None:
             raise ValueError("shape and strata cannot both be asked for; watch the value as two signals")
         if strata is None:  # with strata, what is read depends on when
@@ -202,7 +206,7 @@ class Numbers(Signal):
 
     def tells_enough(self, reference: Floats) -> bool:
         """Whether the stream came to each stratum twice."""
-        return self.strata is None or visits(reference[:, 0]) >= 2.0
+        return self._strata.known(reference)
 
     def detector(self, reference: Floats, arl: float) -> Detector:
         """Ranks, and what the past foretells taken off first; for *shape* counts below quantiles as well."""
@@ -326,7 +330,7 @@ class Losses(Signal):
         of: Callable[..., Any] | None = None,
         *,
         tolerated: float | None = None,
-        strata: Strata = None,
+        strata: StratumOf = None,
     ) -> None:
         super().__init__(name, of)
         self.side: str = "label"
@@ -336,7 +340,7 @@ class Losses(Signal):
         if self.tolerated == 1.0:
             raise ValueError("tolerated must be below 1, got 1.0, which every loss is within; pass 0.1, say")
         self._strata = _Strata(strata)
-        self.strata: Strata = self._strata.of
+        self.strata: StratumOf = self._strata.of
         if tolerated is not None and strata is not None:
             raise ValueError(
                 "tolerated and strata cannot both be given, as each stratum has a mean of its own that is "
@@ -359,7 +363,7 @@ class Losses(Signal):
 
     def tells_enough(self, reference: Floats) -> bool:
         """Whether the stream came to each stratum twice."""
-        return self.strata is None or visits(reference[:, 0]) >= 2.0
+        return self._strata.known(reference)
 
     def detector(self, reference: Floats, arl: float) -> Detector:
         """Bets on a mean that has risen: by stratum, or after what came last where that tells something."""
@@ -367,10 +371,13 @@ class Losses(Signal):
             return EShiryaevRoberts(self.tolerated, arl=arl)
         if self.strata is not None:
             return StratifiedShiryaevRoberts(reference, arl=arl)
+        losses = np.clip(
+            reference, 0.0, 1.0
+        )  # one beyond is no better witness of memory than one at the bound
         # Too few errors may have come in bursts without showing it.
-        if (few_errors(reference) or spacing(reference) > 1) and spacing(left_over(reference)) == 1:
-            return MarkovShiryaevRoberts(reference, arl=arl)
-        return _apart(lambda known, run: EShiryaevRoberts.from_reference(known, arl=run), reference, arl)
+        if (few_errors(losses) or spacing(losses) > 1) and spacing(left_over(losses)) == 1:
+            return MarkovShiryaevRoberts(losses, arl=arl)
+        return _apart(lambda known, run: EShiryaevRoberts.from_reference(known, arl=run), losses, arl)
 
 
 def finite_rows(rows: Floats) -> npt.NDArray[np.bool_]:

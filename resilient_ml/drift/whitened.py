@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ._averages import BLOCK as STRETCH
-from ._averages import filters, remains
+from ._averages import BLOCK, filters, remains
 from ._recursion import TOGETHER, recur
 from .conformal import ConformalShiryaevRoberts
 from .detector import Floats, reference_values
@@ -20,7 +19,6 @@ RATES = (1.0, FEW, SOME, MANY)
 """The last value itself, and averages of the past over about 3, 10 and 33 observations."""
 
 FILTERS, REMAINS = filters(RATES), remains(RATES)
-
 FURTHEST = 10.0
 """A value further from the centre than so many times the furthest of the reference counts as that far."""
 
@@ -29,6 +27,9 @@ LARGE = 1e100
 
 DEPENDENT = 2.5
 """What is added to the margin where the past is used: what it foretells is estimated too."""
+
+FINEST = 1e-12
+"""What is left is taken in steps of this share of the furthest: less than that is of rounding."""
 
 CARE = 4.0
 """Where the past explains less than this many times what chance would, it is left out."""
@@ -93,19 +94,27 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         kept = np.broadcast_to(1.0 - np.array(RATES), (len(centred), len(RATES)))
         averages = recur(np.zeros(len(RATES)), kept, np.multiply.outer(centred, RATES))
         past = np.concatenate([np.zeros((1, len(RATES))), averages[:-1]])
-        weights = _least_squares(past, centred)
+        # A value that never changes is off its mean by rounding, which foretells nothing.
+        varies = farthest > FINEST * float(np.abs(values).max())
+        weights = _least_squares(past, centred) if varies else np.zeros(len(RATES))
         self._weigh(weights)
-        super().__init__(centred - past @ weights, arl=arl)
+        super().__init__(self._rest(centred, past @ weights) if self._foretells else centred, arl=arl)
 
     def _weigh(self, weights: Floats) -> None:
         self._weights: list[float] = weights.tolist()
+        self._step: float = FINEST * self._furthest
         self._foretells = any(self._weights)
         # What the averages foretell is linear in what they were before a stretch, and in what came in it.
-        self._from_before = np.zeros((len(RATES), STRETCH))
+        self._from_before = np.zeros((len(RATES), BLOCK))
         self._from_before[:, 0] = weights
         self._from_before[:, 1:] = weights[:, None] * REMAINS[:, :-1]
-        self._from_within = np.zeros((STRETCH, STRETCH))
+        self._from_within = np.zeros((BLOCK, BLOCK))
         self._from_within[:, 1:] = np.tensordot(weights, FILTERS[:, :-1], 1).T
+
+    def _rest(self, centred: Floats, foretold: Floats) -> Floats:
+        """What was not foretold, in steps: equal where only rounding makes a difference."""
+        rest: Floats = np.rint((centred - foretold) / self._step) * self._step
+        return rest
 
     def _may_grow(self) -> bool:
         return not self._foretells
@@ -130,23 +139,24 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
             some + SOME * (centred - some),
             many + MANY * (centred - many),
         ]
-        return self._judge(centred - by_last * last - by_few * few - by_some * some - by_many * many)
+        rest = centred - by_last * last - by_few * few - by_some * some - by_many * many
+        return self._judge(round(rest / self._step) * self._step)
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
         centred = np.clip(rows[:TOGETHER] - self._centre, -self._furthest, self._furthest)
         if not self._foretells:
             return super()._absorb(centred)
         count = len(centred)
-        stretches = -(-count // STRETCH)
-        within = np.zeros((stretches, STRETCH))
+        stretches = -(-count // BLOCK)
+        within = np.zeros((stretches, BLOCK))
         within.ravel()[:count] = centred
         before = np.array([self._averages] * (stretches + 1))
         kept = np.broadcast_to(REMAINS[:, -1], (stretches, len(RATES)))
         before[1:] = recur(before[0], kept, within @ FILTERS[:, -1].T)
         foretold = before[:-1] @ self._from_before
         foretold += within @ self._from_within
-        used, alarm = super()._absorb(centred - foretold.ravel()[:count])
-        stretch, late = divmod(used, STRETCH)
+        used, alarm = super()._absorb(self._rest(centred, foretold.ravel()[:count]))
+        stretch, late = divmod(used, BLOCK)
         averages = before[stretch]
         if late:
             averages = averages * REMAINS[:, late - 1] + FILTERS[:, late - 1, :late] @ within[stretch, :late]

@@ -11,7 +11,6 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from collections.abc import Set as AbstractSet
 from typing import Any
 
 from .. import _checks
@@ -39,17 +38,6 @@ _LEFT_ALONE = (
     | _COMPUTING
     | {"_thread", "_threading_local", "importlib", "logging", "resilient_ml"}
 )
-
-
-_alone: set[str] = set()
-"""The names of modules of packages that are left alone, as far as they have been imported."""
-
-_Without = dict[str, tuple[int, int]]
-_without: _Without = {}
-"""Modules that had nothing to replace, and the identity and the size of their names then."""
-
-_references: tuple[int, ...] = ()
-"""How many references there were to each function that is replaced."""
 
 
 @contextlib.contextmanager
@@ -124,7 +112,7 @@ def _replace_all(undo: contextlib.ExitStack, seed: int) -> None:
         undo.callback(setattr, owner, name, own[name])
         setattr(owner, name, new)
     undo.callback(_put_back_where_imported_since, frozenset(sys.modules))
-    for names, name, old, new in list(_occurrences(_EVERYWHERE, sys.modules.keys(), _looked_through())):
+    for names, name, old, new in list(_occurrences(_EVERYWHERE, frozenset())):
         names[name] = new
         undo.callback(_put_back, names, name, old, new)
 
@@ -136,51 +124,25 @@ def _put_back(names: dict[str, Any], name: str, old: Any, new: Any) -> None:
 
 def _put_back_where_imported_since(before: frozenset[str]) -> None:
     real = {virtual: real for real, virtual in reversed(_EVERYWHERE.items())}
-    for names, name, _, old in list(_occurrences(real, sys.modules.keys() - before, {})):
+    for names, name, _, old in list(_occurrences(real, before)):
         names[name] = old
 
 
-def _looked_through() -> _Without:
-    """The modules that had nothing to replace, as far as they still have not.
-
-    To look through all names of all modules would be most of what a block costs. Who has bound a function
-    since holds a reference more to it; of types each instance is one, so these are looked for in modules that
-    have a name more.
-    """
-    global _references
-    now = tuple(sys.getrefcount(old) for old in _EVERYWHERE if not isinstance(old, type))
-    if now != _references:
-        _without.clear()
-        _references = now
-    return _without
-
-
 def _occurrences(
-    replaced: dict[Callable[..., Any], Callable[..., Any]], among: AbstractSet[str], without: _Without
+    replaced: dict[Callable[..., Any], Callable[..., Any]], but: frozenset[str]
 ) -> Iterator[tuple[dict[str, Any], str, Any, Any]]:
-    """Where modules hold what is to be *replaced*: names, name, it, and what replaces it.
-
-    Args:
-        replaced: What is looked for, and what replaces it.
-        among: The names of the modules.
-        without: Those that had none, which are passed over; more of them are added.
-    """
+    """Where modules, *but* those, hold what is to be *replaced*: names, name, it, and what replaces it."""
     by_identity = {id(old): (old, new) for old, new in replaced.items()}
     identities = frozenset(by_identity)
-    for module_name in among - _alone:
-        if module_name.partition(".")[0] in _LEFT_ALONE:
-            _alone.add(module_name)
+    for module_name, module in list(sys.modules.items()):
+        if module_name in but or module_name.partition(".")[0] in _LEFT_ALONE:
             continue
         try:
-            names = object.__getattribute__(sys.modules.get(module_name), "__dict__")  # lazy ones stay so
+            names = object.__getattribute__(module, "__dict__")  # a lazy module stays unloaded
         except AttributeError:
-            continue
-        size = id(names), len(names)
-        if without.get(module_name) == size:
             continue
         # Of thousands of modules few hold any: most of them are passed over without a step of Python a name.
         if identities.isdisjoint(map(id, names.values())):
-            without[module_name] = size
             continue
         for name, value in list(names.items()):
             found = by_identity.get(id(value))

@@ -46,7 +46,7 @@ def test_both_ways_of_being_wrong_about_oneself_are_told_with_their_sign(tolerat
     assert (warning.after, alarm.after) == ("warn", "drifted")
     edge = tolerated or 0.0
     assert alarm.evidence.effect * shift > 0
-    assert abs(alarm.evidence.effect) < abs(shift) + 0.1 - edge / 2  # of 88 answers
+    assert abs(alarm.evidence.effect) < abs(shift) + 0.05 - edge / 2
 
 
 def test_what_is_usual_may_be_a_model_that_is_too_sure():

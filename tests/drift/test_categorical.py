@@ -99,3 +99,18 @@ def test_of_many_categories_the_ten_that_moved_most_are_told() -> None:
     detector = CategoricalShiryaevRoberts(np.repeat(np.arange(30), 40), arl=1000)
     detector.update_many(np.repeat(np.arange(15), 40))
     assert detector.evidence is not None and len(detector.evidence.parts) == 10
+
+
+@pytest.mark.parametrize("count", [20, 100, 1000])
+def test_one_category_for_ever_is_quiet(count: int) -> None:
+    detector = CategoricalShiryaevRoberts([0] * count)
+    assert not len(detector.update_many(np.zeros(40_000)))
+    assert len(detector.update_many(np.ones(50))) > 0
+
+
+@pytest.mark.parametrize("far", [1e6, 1e15, 1e99])
+def test_an_id_is_no_category(far: float) -> None:
+    reference = [0.0, 1.0] * 20 + [far]
+    with pytest.raises(ValueError, match=r"categories below 1,000,000, got 1e\+.*number them from 0"):
+        CategoricalShiryaevRoberts(reference)
+    assert CategoricalShiryaevRoberts(reference, categories=2).categories == 2

@@ -209,9 +209,9 @@ def test_after_an_alarm_it_knows_what_came_last() -> None:
     detector = MarkovShiryaevRoberts(chain(1000, 0.1, 0.5, 1), arl=100)
     while not detector.update(1.0):
         pass
-    assert detector.state()["last"] == 1.0
+    assert detector.state()["last"] == 1
     detector.reset()
-    assert detector.state()["last"] == -1.0
+    assert detector.state()["last"] == 2
 
 
 @pytest.mark.parametrize("reference", [np.zeros(100), np.ones(100), np.r_[np.zeros(99), 1.0]])
@@ -293,3 +293,46 @@ def test_strata_and_a_mean_for_all_of_them_exclude_each_other() -> None:
         Losses(tolerated=0.1, strata=lambda: 1)
     with pytest.raises(TypeError, match="strata must be callable, got 24"):
         Losses(strata=24)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("far", [7.0, 1e6, 1e308, -1e308])
+def test_losses_beyond_the_bounds_count_as_the_bound(far: float) -> None:
+    reference = chain(1000, 0.1, 0.5, 1)
+    spoiled = reference.copy()
+    spoiled[500] = far
+    bounded = np.clip(spoiled, 0.0, 1.0)
+    assert MarkovShiryaevRoberts(spoiled).state() == MarkovShiryaevRoberts(bounded).state()
+    for one in (reference, (np.random.default_rng(1).random(1000) < 0.2) * 1.0):
+        spoiled = one.copy()
+        spoiled[500] = far
+        bounded = np.clip(spoiled, 0.0, 1.0)
+        assert Losses().detector(spoiled, 1000).state() == Losses().detector(bounded, 1000).state()
+    every = np.full(30, far)
+    assert MarkovShiryaevRoberts(every).state() == MarkovShiryaevRoberts(np.clip(every, 0.0, 1.0)).state()
+
+
+@pytest.mark.parametrize(("share", "often"), [(0.05, False), (0.01, True)])
+def test_a_hard_stratum_that_comes_more_often_alarms_only_if_it_is_hardly_known(
+    share: float, often: bool
+) -> None:
+    def stream(count: int, hard: float, seed: int) -> Any:
+        strata = (np.random.default_rng(seed).random(count) < hard).astype(int)
+        return losses(strata, [0.05, 0.9], seed + 1)
+
+    detector = StratifiedShiryaevRoberts(stream(1000, share, 1))
+    assert (1.0 not in detector.tolerated) is often
+    assert (len(detector.update_many(stream(3000, 6.0 * share, 2))) > 0) is often
+
+
+def test_strata_may_be_any_numbers() -> None:
+    rows = losses(np.arange(200) % 2, [0.1, 0.3], 1).astype(float)
+    far = rows.copy()
+    far[:, 0] = np.where(rows[:, 0] == 0, -1.7e308, 1.7e308)
+    one, other = StratifiedShiryaevRoberts(rows), StratifiedShiryaevRoberts(far)
+    assert list(one.tolerated.values()) == list(other.tolerated.values())
+    assert one.update_many([]).tolist() == []
+
+
+def test_no_reference_tells_enough_of_strata() -> None:
+    signal = Losses(strata=lambda: 1)
+    assert not signal.tells_enough(signal.read_reference([]))

@@ -92,3 +92,21 @@ def test_what_the_past_was_is_known_wherever_a_batch_ends(size: int) -> None:
             single.update(value)
         assert many.state()["averages"] == pytest.approx(single.state()["averages"])
         assert many.statistic == pytest.approx(single.statistic)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        np.full(4000, 0.1),
+        np.full(4000, 0.3),
+        np.full(4000, 1e9 + 0.1),
+        np.tile([0.0, 1.0], 2000),
+    ],
+    ids=["0.1", "0.3", "far from 0", "to and fro"],
+)
+def test_rounding_is_no_news(stream: Any) -> None:
+    single, many = WhitenedShiryaevRoberts(stream[:1000]), WhitenedShiryaevRoberts(stream[:1000])
+    assert many.update_many(stream[1000:]).tolist() == []
+    assert [place for place, value in enumerate(stream[1000:].tolist()) if single.update(value)] == []
+    assert many.statistic == pytest.approx(single.statistic)
+    assert len(many.update_many(np.full(500, stream.max() + 1.0))) > 0
