@@ -72,6 +72,7 @@ def test_a_part_of_the_scale_is_watched_by_itself():
     assert signal.gaps(0.79, 1, 1).tolist() == []
 
 
+@pytest.mark.once
 def test_errors_of_opposite_signs_cancel_but_not_in_parts():
     draw = np.random.default_rng(1)
     sure = draw.uniform(0.5, 1.0, 6000)

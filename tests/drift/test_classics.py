@@ -258,6 +258,7 @@ def found(alarms: list[int], warnings: int) -> Found:
 CASES = [(make, settings, name) for make, settings, streams in RIVER for name in streams]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("make", "settings", "expected"), RIVER, ids=lambda one: getattr(one, "__name__", "")
 )

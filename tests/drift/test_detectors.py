@@ -156,6 +156,7 @@ def test_batches_of_one_give_the_answer_of_single_updates(kind: str) -> None:
     assert agree(single.state(), many.state())
 
 
+@pytest.mark.once
 @settings(max_examples=10, deadline=None)
 @given(cuts=st.lists(st.integers(0, 600), max_size=6), broken=st.lists(st.integers(0, 599), max_size=5))
 @pytest.mark.parametrize("kind", MAKE)

@@ -118,6 +118,7 @@ def test_mmd_is_the_unbiased_estimate():
     assert mmd(np.zeros((3, 2)), np.zeros((4, 2))).p_value == 1.0
 
 
+@pytest.mark.once
 def test_mmd_of_many_rows_is_that_of_some():
     draw = np.random.default_rng(1)
     assert mmd(draw.normal(size=(3000, 2)), draw.normal(0.5, size=(1500, 2))).p_value < 0.01

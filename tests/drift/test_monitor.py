@@ -140,6 +140,7 @@ def test_the_run_length_is_shared_by_the_signals_alone():
             assert monitor.channel(signal, segment).detector.arl == 1500
 
 
+@pytest.mark.once
 def test_ten_signals_in_five_segments_share_one_budget_of_false_alarms():
     numbers = [Numbers(f"number {one}", memory=False) for one in range(7)]
     signals = [*numbers, *(Classes(f"class {one}") for one in range(3))]

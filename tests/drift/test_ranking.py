@@ -44,6 +44,7 @@ def test_ranks_are_those_of_a_search(shape: str, count: int) -> None:
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-3, 3).map(float)
 
 
+@pytest.mark.once
 @settings(max_examples=200, deadline=None)
 @given(arrays(np.float64, st.integers(1, 60), elements=NUMBERS), st.lists(NUMBERS, min_size=1, max_size=20))
 def test_ranks_of_any_numbers(reference: Any, values: list[float]) -> None:

@@ -248,6 +248,7 @@ def test_a_window_is_looked_at_once_it_is_full() -> None:
     assert many.update_many(np.full(45, 9.0)).tolist() == [19, 39]
 
 
+@pytest.mark.once
 @settings(max_examples=15, deadline=None)
 @given(
     cuts=st.lists(st.integers(0, 500), max_size=5),

@@ -106,6 +106,7 @@ def test_the_first_attempt_of_a_request_meets_the_same_luck_in_every_configurati
         assert (bare.status == "failed") == (kept.attempts > 1)
 
 
+@pytest.mark.once
 def test_the_same_seed_gives_the_same_evaluation_and_another_seed_another():
     first, again, other = run(faults=BLIPS), run(faults=BLIPS), run(faults=BLIPS, seed=4)
     assert first.to_json() == again.to_json() != other.to_json()
@@ -414,6 +415,7 @@ def test_what_makes_no_sense_is_refused_before_anything_runs(fields, kind, messa
         run(never, **fields)
 
 
+@pytest.mark.once
 def test_a_fault_that_does_not_fit_the_models_answers_measures_nothing_and_says_so():
     with pytest.raises(TypeError, match=r"proves nothing there .* call 1 of label: nan\(\)"):
         evaluate(

@@ -248,6 +248,7 @@ def test_a_kpi_takes_bools_and_numbers_of_every_make(value):
     assert KPI("k", lambda _: value, better="higher").judge(reply()) == 1.0
 
 
+@pytest.mark.once
 def test_a_kpi_of_all_replies_is_asked_about_resamples():
     worst = KPI.whole("worst", lambda rows: max(row.waited for row in rows), better="lower", unit="s")
     rng = np.random.default_rng(0)

@@ -62,6 +62,7 @@ def test_the_page_fits_a_phone_and_either_light(page):
     assert "light dark" in meta
 
 
+@pytest.mark.once
 def test_ids_are_unique_and_references_lead_to_them(evaluation, page):
     assert len(page.ids) == len(set(page.ids))
     references = set(re.findall(r'(?:url\(|href=")#([^)"]+)', evaluation.to_html()))
@@ -69,6 +70,7 @@ def test_ids_are_unique_and_references_lead_to_them(evaluation, page):
     assert references
 
 
+@pytest.mark.once
 def test_every_colour_of_a_plot_is_a_variable_that_the_page_has(evaluation):
     html = evaluation.to_html()
     used = set(re.findall(r"var\(--([\w-]+)\)", html))
@@ -92,6 +94,7 @@ def test_the_page_says_what_the_evaluation_found(text):
     assert "half-open: trying" in text
 
 
+@pytest.mark.once
 def test_what_users_named_is_text_and_never_markup(evaluation, text):
     assert "<users>" not in evaluation.to_html()
     assert "what <users> say" in text
@@ -103,6 +106,7 @@ def test_the_page_is_written_where_it_is_wanted(evaluation, tmp_path):
     assert (tmp_path / "report.html").read_text("utf-8") == html
 
 
+@pytest.mark.once
 def test_the_same_evaluation_gives_the_same_page(evaluation):
     assert evaluation.to_html() == evaluation.to_html()
 

@@ -33,6 +33,7 @@ def test_a_scenario_is_a_plan_with_a_line_about_it(name):
     assert SCENARIOS[name].text
 
 
+@pytest.mark.once
 def test_blips_fail_a_few_and_a_retry_saves_most():
     found, evaluation = kpis("blips")
     assert 0.9 < found["naked"]["availability"].value < 0.96
@@ -40,6 +41,7 @@ def test_blips_fail_a_few_and_a_retry_saves_most():
     assert evaluation.spans == ()
 
 
+@pytest.mark.once
 def test_an_outage_lasts_a_fifth_of_the_time():
     found, evaluation = kpis("outage")
     assert found["naked"]["availability"].value == pytest.approx(0.8)
@@ -47,12 +49,14 @@ def test_an_outage_lasts_a_fifth_of_the_time():
     assert found["guarded"]["availability"].value == 1.0
 
 
+@pytest.mark.once
 def test_garbage_is_answered_and_wrong():
     found, _ = kpis("garbage")
     assert found["naked"]["availability"].value == 1.0
     assert 0.03 < found["naked"]["wrong"].value < 0.07
 
 
+@pytest.mark.once
 def test_hangs_are_given_up_on_and_a_timeout_ends_them():
     found, _ = kpis("hangs")
     assert 0.003 < found["naked"]["hung"].value < 0.03
@@ -60,6 +64,7 @@ def test_hangs_are_given_up_on_and_a_timeout_ends_them():
     assert found["guarded"]["leaks"].value == 0
 
 
+@pytest.mark.once
 def test_a_storm_is_all_of_it():
     found, evaluation = kpis("storm")
     assert found["naked"]["hung"].value > 0

@@ -423,7 +423,7 @@ class AdmissionAgainstModel(RuleBasedStateMachine):
 AdmissionAgainstModel.TestCase.settings = settings(
     derandomize=True, deadline=None, max_examples=60, stateful_step_count=40, database=None
 )
-TestAdmissionAgainstModel = AdmissionAgainstModel.TestCase
+TestAdmissionAgainstModel = pytest.mark.once(AdmissionAgainstModel.TestCase)
 
 
 def test_threads_keep_the_limit():

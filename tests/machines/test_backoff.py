@@ -61,6 +61,7 @@ def test_decorrelated_jitter_draws_from_its_base_to_three_times_the_last_wait(
     assert DecorrelatedBackoff(base=1.0, cap=60.0).delay(5, draw, previous) == expected
 
 
+@pytest.mark.once
 @PROPERTY
 @given(SECONDS, SECONDS, st.lists(DRAWS, min_size=1, max_size=50))
 def test_decorrelated_jitter_stays_between_its_base_and_its_cap(

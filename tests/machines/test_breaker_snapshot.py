@@ -198,6 +198,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.once
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(st.dictionaries(st.sampled_from(list(plain())), JSON), st.sampled_from(list(State)))
 def test_any_json_is_taken_up_whole_or_refused(part: dict[str, Any], state: State) -> None:
@@ -212,6 +213,7 @@ def test_any_json_is_taken_up_whole_or_refused(part: dict[str, Any], state: Stat
     assert all(Kind(kind) for kind in machine.failures)
 
 
+@pytest.mark.once
 @settings(derandomize=True, deadline=None, max_examples=200)
 @given(
     st.lists(st.tuples(st.sampled_from(["ok", "fail", "wait", *State]), st.floats(0, 30)), max_size=20),

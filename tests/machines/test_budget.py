@@ -77,6 +77,7 @@ def test_a_fork_gives_back_what_the_calls_of_the_parent_had_set_aside():
     assert (session.left(0.0), tenant.left(0.0)) == (0.5, 1.0)
 
 
+@pytest.mark.once
 @settings(deadline=None, derandomize=True, database=None, max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 5), st.integers(0, 5)), max_size=60))
 def test_no_window_ever_spends_more_than_its_limit(steps):

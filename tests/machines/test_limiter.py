@@ -287,7 +287,7 @@ class LimiterAgainstModel(RuleBasedStateMachine):
         assert self.machine.room == max(0, self.machine.limit - math.ceil(self.machine.inside))
 
 
-TestLimiterAgainstModel = LimiterAgainstModel.TestCase
+TestLimiterAgainstModel = pytest.mark.once(LimiterAgainstModel.TestCase)
 TestLimiterAgainstModel.settings = settings(
     derandomize=True, deadline=None, max_examples=100, stateful_step_count=50, database=None
 )

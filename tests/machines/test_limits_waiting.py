@@ -68,6 +68,7 @@ def model(limit, **options):
     return Model(LimiterMachine(limit), **options)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("initial", [1, 400])
 @pytest.mark.parametrize("deadline", [None, 1.0])
 def test_it_finds_what_a_model_with_40_workers_can_take(initial, deadline):

@@ -83,6 +83,7 @@ def test_one_that_nobody_can_wake_holds_nobody_up():
     assert not one.waiters
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("given_back", "waiting"), [(0.5, 1), (1, 0)])
 def test_any_number_that_nobody_can_wake_hold_nobody_up(given_back, waiting):
     one = gate(1, queue=1000)

@@ -93,6 +93,7 @@ OPERATIONS = st.lists(
 )
 
 
+@pytest.mark.once
 @PROPERTY
 @given(st.floats(0, 2), st.floats(0, 3), st.floats(1, 20), OPERATIONS)
 def test_no_stretch_has_more_retries_than_burst_and_earnings(
@@ -116,6 +117,7 @@ def test_no_stretch_has_more_retries_than_burst_and_earnings(
         assert after - before <= burst + ratio * (last - first) + floor * (ended - began) + 1e-6
 
 
+@pytest.mark.once
 @PROPERTY
 @given(st.floats(0, 2), st.floats(0, 3), st.floats(1, 20), OPERATIONS)
 def test_what_is_earned_can_be_spent(

@@ -107,6 +107,7 @@ def test_a_reset_forgets_everything():
     assert machine.share(0.0) == 0.0
 
 
+@pytest.mark.once
 @PROPERTY
 @given(
     steps=st.lists(
@@ -142,6 +143,7 @@ def test_it_counts_as_a_list_of_everything_would(steps, multiplier, most, minimu
             seen.append((now, step == "accepted"))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("offered", [150, 300, 1000])
 def test_what_is_sent_settles_near_twice_what_is_taken(offered):
     """A model that takes 100 a second, and refuses the rest of what it is sent."""

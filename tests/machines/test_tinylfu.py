@@ -83,6 +83,7 @@ def test_a_scan_does_not_displace_what_is_asked_for_often():
     assert ask(store, range(90)) > 70
 
 
+@pytest.mark.once
 def test_keys_that_somebody_makes_up_never_grow_it():
     store = cache(50)
     ask(store, range(50_000))
@@ -202,6 +203,7 @@ def test_a_child_of_a_fork_begins_with_nothing():
     assert [key for part in parts for key in part.entries] == ["dog"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("size", "least"), [(100, 0.08), (1000, 0.06)])
 def test_it_hits_more_often_than_lru_on_a_zipf_trace(size, least):
     draws = np.random.default_rng(1)
@@ -258,7 +260,7 @@ class Play(RuleBasedStateMachine):
         assert self.store._protected.weight <= self.store._protected.most
 
 
-TestPlay = Play.TestCase
+TestPlay = pytest.mark.once(Play.TestCase)
 
 
 def test_threads_at_once_keep_the_books():

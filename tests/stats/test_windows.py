@@ -39,6 +39,7 @@ OUTCOMES = st.lists(st.tuples(st.booleans(), st.booleans()), max_size=60)
 # ---- the last calls
 
 
+@pytest.mark.once
 @PROPERTY
 @given(st.integers(1, 12), OUTCOMES, st.sets(st.integers(0, 60)))
 def test_a_count_window_holds_exactly_the_last_calls(
@@ -52,6 +53,7 @@ def test_a_count_window_holds_exactly_the_last_calls(
     assert window.tally(0.0) == counted(outcomes[-size:])
 
 
+@pytest.mark.once
 @PROPERTY
 @given(st.sampled_from([CountWindow(5), CountWindow(50), TimeWindow(3.0)]), OUTCOMES)
 def test_bad_outcomes_are_told_their_number_among_all(
@@ -85,6 +87,7 @@ def test_time_means_nothing_to_a_count_window() -> None:
 # ---- the last seconds
 
 
+@pytest.mark.once
 @PROPERTY
 @given(
     st.sampled_from([1.0, 2.5, 10.0, 40.0]),

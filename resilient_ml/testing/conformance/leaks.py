@@ -17,9 +17,9 @@ from .subject import CROWD, REST, Answer, Subject
 from .verdicts import BrokenPromise
 from .worlds import World
 
-_CALLS = 300
-_ROUNDS = 4
-_MOST_GROWTH = 1_500
+_CALLS = 200
+_ROUNDS = 6
+_MOST_GROWTH = 1_000
 """Bytes that so many calls may leave behind in each round: interpreters keep a few of their own."""
 
 _SETTLE_SECONDS = 5.0

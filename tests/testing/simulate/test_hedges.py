@@ -25,6 +25,7 @@ def p99(result):
     return float(np.percentile(seen.seconds[seen.ok], 99))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("threads", [False, True])
 def test_a_hedge_cuts_the_tail(threads):
     naked, hedged = run(None, threads=threads), run(Hedge, threads=threads)
@@ -33,6 +34,7 @@ def test_a_hedge_cuts_the_tail(threads):
     assert 1.0 < hedged.amplification <= 1.05
 
 
+@pytest.mark.once
 def test_the_same_seed_hedges_the_same_calls():
     assert run(Hedge).digest == run(Hedge).digest
 

@@ -106,6 +106,7 @@ def test_a_run_is_the_same_on_each_version_of_python():
     assert result.digest == "5da46e0060e1b2567c75cdc28c7652e5bea64d5adc73f1f4b01d4f1b90f89c3d"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_a_run_is_the_same_whatever_the_hashes(hash_seed):
     program = "from tests.testing.simulate.test_running import everything;print(everything().digest)"
@@ -165,6 +166,7 @@ SERVERS = st.builds(
 )
 
 
+@pytest.mark.once
 @settings(max_examples=60, deadline=None)
 @given(server=SERVERS, threads=st.booleans(), seed=st.integers(0, 10**6))
 def test_every_request_is_settled_once_and_nothing_is_left_behind(server, threads, seed):

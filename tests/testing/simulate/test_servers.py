@@ -111,6 +111,7 @@ def test_an_error_in_the_answer_ends_the_simulation():
         ask(ModelServer(workers=1, service=0.1, answer=lambda: 1 / 0))
 
 
+@pytest.mark.once
 def test_a_share_of_the_requests_fails_after_the_work_is_done():
     result = ask(ModelServer(workers=1, service=0.001, failing=0.25), rate=100, seconds=100)
     # 9,999 draws: the standard error is 0.0043.
