@@ -79,7 +79,8 @@ class NoRepetition(Rule):
         return self._loop(value) or self._phrases(value)
 
     def _loop(self, text: str) -> str | None:
-        for begin in range(0, len(text) - _PROBE + 1, _STEP):
+        # Each look is at the end of a beginning; those of less than a span show nothing.
+        for begin in range((self.span - 1) // _STEP * _STEP, len(text) - _PROBE + 1, _STEP):
             found = self.looked(text, min(begin + _STEP, len(text)))
             if found is not None:
                 return found
@@ -89,23 +90,26 @@ class NoRepetition(Rule):
         words: Sequence[object] = (
             text.encode().translate(_ASCII).split() if text.isascii() else _WORD.findall(text.lower())
         )
+        count = len(words) - _PHRASE + 1
         # A window says again no more than all of the text does.
-        again = len(words) - _PHRASE + 1 - len(set(_in_phrases(words)))
+        again = count - len(set(_in_phrases(words)))
         if again < self.share * _FEW:
             return None
-        phrases = list(_in_phrases(words))
-        for begin in range(0, len(phrases), _HOP):
-            window = phrases[begin : begin + _WORDS]
-            if again < self.share * len(window):
+        for begin in range(0, count, _HOP):
+            size = min(_WORDS, count - begin)
+            if again < self.share * size:
                 continue
-            found = self.judged(len(window), len(set(window)))
+            window = set(_in_phrases(words[begin : begin + size + _PHRASE - 1]))
+            found = self.judged(size, len(window))
             if found is not None:
                 return found
         return None
 
     def looked(self, text: str, end: int) -> str | None:
         """What is wrong with *text* as it is up to *end*, if it ends in the same piece again and again."""
-        place = text.rfind(text[max(0, end - _PROBE) : end], max(0, end - _LONGEST - _PROBE), end - 1)
+        probe = max(0, end - _PROBE)
+        # A longer period has not had the room to come *times* times.
+        place = text.rfind(text[probe:end], max(0, probe - min(_LONGEST, end // self.times)), end - 1)
         if place < 0:
             return None
         period = end - _PROBE - place

@@ -34,7 +34,6 @@ def test_the_interval_holds_the_accuracy_as_often_as_it_says():
     assert 180 <= hits <= 199
 
 
-@pytest.mark.once
 def test_a_model_that_is_too_sure_of_itself_is_calibrated():
     estimator = ConfidenceEstimator(*reference(20_000, bend=lambda sure: 0.6))
     assert abs(estimator.calibrated(0.95) - 0.6) < 0.05

@@ -96,7 +96,6 @@ def test_a_missed_objective_is_the_exit_status(shop, capsys):
     assert "MISSED  naked.availability >= 99%: naked has availability 89 %" in capsys.readouterr().out
 
 
-@pytest.mark.once
 def test_results_are_written_and_quiet_is_quiet(shop, capsys):
     status = evaluate(
         *(

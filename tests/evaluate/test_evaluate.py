@@ -415,7 +415,6 @@ def test_what_makes_no_sense_is_refused_before_anything_runs(fields, kind, messa
         run(never, **fields)
 
 
-@pytest.mark.once
 def test_a_fault_that_does_not_fit_the_models_answers_measures_nothing_and_says_so():
     with pytest.raises(TypeError, match=r"proves nothing there .* call 1 of label: nan\(\)"):
         evaluate(

@@ -291,7 +291,6 @@ STEPS = st.lists(
 )
 
 
-@pytest.mark.once
 @PROPERTY
 @given(rules=RULES, steps=STEPS)
 def test_whoever_waits_is_served_or_leaves_exactly_once(rules, steps):

@@ -64,7 +64,6 @@ def cut(count, sizes):
     return found
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("name", MODELS)
 @given(count=st.integers(1, 12), sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4), seed=st.randoms())
 def test_parts_make_what_the_whole_is(name, count, sizes, seed):

@@ -162,7 +162,6 @@ def test_the_same_seed_is_the_same_luck_in_any_order_and_on_any_worker(session):
     assert lucks(session, "--fault-seed=12") != first
 
 
-@pytest.mark.once
 def test_every_worker_has_the_random_seed_of_its_session(session):
     ran = session(
         """

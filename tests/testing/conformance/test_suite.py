@@ -44,7 +44,6 @@ def test_each_check_is_a_test_of_its_own(check):
     assert (verdict.check, verdict.where, verdict.status) == (check.name, check.where, "kept")
 
 
-@pytest.mark.once
 def test_what_answers_for_the_model_and_learns_from_failures_is_judged_as_such():
     report = conformance.check(
         lambda: Pipeline(Fallback("popular"), Retry(2, backoff=ConstantBackoff(0)), CircuitBreaker()),
@@ -127,7 +126,6 @@ def test_a_pipeline_is_checked_as_a_policy_is():
     assert conformance.check(make, only={"answers", "permits", "side by side"}).ok
 
 
-@pytest.mark.once
 def test_a_policy_that_needs_certain_arguments_is_called_with_them():
     def make():
         return Keyed(Policy, key=lambda thing, tenant: tenant)
