@@ -31,7 +31,7 @@ from resilient_ml.drift import (
 
 Draw = Callable[[np.random.Generator, int], Any]
 
-STREAMS, COUNT, SPEED, BATCH = 60, 3000, 100_000, 4096
+STREAMS, COUNT, SPEED, BATCH, ROUNDS = 60, 3000, 100_000, 4096, 7
 RENAMED = {
     "min_window": "min_window_length",
     "grace": "grace_period",
@@ -140,19 +140,33 @@ def microseconds(update: Callable[[float], object], values: list[float]) -> floa
     return (time.perf_counter() - began) / len(values) * 1e6
 
 
+def in_a_loop(detector: Any, values: list[float]) -> float:
+    """How many values a second river's *detector* takes where its alarms are noticed."""
+    alarms = []
+    began = time.perf_counter()
+    for place, value in enumerate(values):
+        detector.update(value)
+        if detector.drift_detected:
+            alarms.append(place)
+    return len(values) / (time.perf_counter() - began)
+
+
 def speed(make: Callable[[], Detector], theirs: Callable[[], Any] | None, data: Any) -> str:
-    """The best of three: microseconds a value of ours and river's, and ours many at once."""
+    """The best rounds: microseconds a value of ours and river's, and many, in millions a second."""
     values = data.tolist()
-    single = min(microseconds(make().update, values) for _ in range(3))
-    river = None if theirs is None else min(microseconds(theirs().update, values) for _ in range(3))
+    single = min(microseconds(make().update, values) for _ in range(ROUNDS))
+    shown = f"{'':>8s} {'':>10s}"
+    if theirs is not None:
+        river = min(microseconds(theirs().update, values) for _ in range(ROUNDS))
+        noticing = max(in_a_loop(theirs(), values) for _ in range(ROUNDS))
+        shown = f"{river:8.2f} {noticing / 1e6:10.2f}"
     rates = []
-    for _ in range(3):
+    for _ in range(ROUNDS):
         detector, began = make(), time.perf_counter()
         for begin in range(0, len(data), BATCH):
             detector.update_many(data[begin : begin + BATCH])
         rates.append(len(data) / (time.perf_counter() - began))
-    shown = "" if river is None else f"{river:.2f}"
-    return f"{single:8.2f} {shown:>8s} {max(rates) / 1e6:10.2f}"
+    return f"{single:8.2f} {shown} {max(rates) / 1e6:10.2f}"
 
 
 def wrong(rate: float) -> Draw:
@@ -259,7 +273,8 @@ def main() -> None:
             theirs[name] = getattr(module, name.rpartition(".")[2])
             print(f"  {ours.__name__:12s} {compared(ours, theirs[name], settings, streams())}")
         print()
-    print(f"{'':12s} us/value    river   M/s, batches of {BATCH}")
+    print(f"M/s: river's in a loop that notices its alarms, ours in batches of {BATCH}")
+    print(f"{'':12s} us/value    river  river, M/s  ours, M/s")
     for ours, name, _, _, data in rows:
         print(f"{ours.__name__:12s} {speed(ours, theirs.get(name), data)}")
     print(f"{'CUSUM':12s} {speed(lambda: CUSUM(steady[:1000]), None, steady)}")

@@ -149,7 +149,11 @@ class HDDMW(Classic):
             lowest = np.minimum.accumulate(np.append(math.inf if one.count < 0 else one.key, keys[:-1]))
             begins = keys < lowest
             latest = np.maximum.accumulate(np.where(begins, np.arange(len(values)), -1))
-            after, after_weights = self._since(one, sign * values, np.flatnonzero(begins))
+            # Long after it began, its average is that of all to the last bit, and stays so.
+            met = one.count > 0 and one.after == sign * self._average
+            after, after_weights = self._since(
+                one, sign * values, np.flatnonzero(begins), signed if met else None
+            )
             differences = after - np.where(latest < 0, one.before, signed[latest])
             differences[begins] = 0.0
             both = np.where(latest < 0, one.before_weight, weights[latest]) + after_weights
@@ -174,11 +178,19 @@ class HDDMW(Classic):
         self._average, self._weight = float(averages[last]), float(weights[last])
         return last + 1, bool(reached[last])
 
-    def _since(self, one: Halves, values: Floats, begins: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
-        """The average, and its weight, of what comes after *one*, and anew after each of *begins*."""
+    def _since(
+        self, one: Halves, values: Floats, begins: npt.NDArray[np.intp], of_all: Floats | None
+    ) -> tuple[Floats, Floats]:
+        """The average, and its weight, of what comes after *one*, and anew after each of *begins*.
+
+        Where *of_all* is given, these averages are those after *one* as well.
+        """
         first = int(begins[0]) if len(begins) else len(values)
         averages, weights = np.zeros(len(values)), np.ones(len(values))
-        averages[:first] = self._averaged(one.after if one.count else None, values[:first])
+        if of_all is None:
+            averages[:first] = self._averaged(one.after if one.count else None, values[:first])
+        else:
+            averages[:first] = of_all[:first]
         weights[:first] = self._weighed(one.after_weight, first)
         for begin, end in pairwise([*begins.tolist(), len(values)]):
             if end > begin + 1:

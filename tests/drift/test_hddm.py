@@ -167,3 +167,21 @@ def test_parameters_out_of_range_are_named(
 def test_a_weight_is_a_share(weight: float) -> None:
     with pytest.raises(ValueError, match="lambda_ must be above 0 and at most 1"):
         HDDMW(lambda_=weight)
+
+
+@pytest.mark.parametrize("two_sided", [False, True])
+@pytest.mark.parametrize("lambda_", [0.05, 0.1])
+def test_long_after_its_best_beginning_many_are_the_same_to_the_last_bit(
+    lambda_: float, two_sided: bool
+) -> None:
+    draw = np.random.default_rng(3)
+    stream = (draw.random(12_000) < np.repeat([0.1, 0.05, 0.9, 0.1], 3000)).astype(float)
+    single, many = (HDDMW(lambda_=lambda_, two_sided=two_sided) for _ in range(2))
+    begin, alarms = 0, []
+    while begin < len(stream):
+        end = begin + int(draw.integers(1, 3000))
+        alarms += [begin + int(place) for place in many.update_many(stream[begin:end])]
+        begin = end
+    assert alarms == [place for place, value in enumerate(stream.tolist()) if single.update(value)]
+    assert len(alarms) > 0
+    assert many.state() == single.state()
