@@ -72,7 +72,10 @@ class Race:
         return rival
 
     def listen(self, wake: Callable[[], object]) -> bool:
-        """Have *wake* called at the next arrival; False where one is there already, and nobody is called."""
+        """Have *wake* called at the next arrival; False where one is there already, and nobody is called.
+
+        One that arrived just before, and has been looked at since, may call it too.
+        """
         self._wakes.append(wake)
         if not self._arrived:
             return True

@@ -142,12 +142,13 @@ class Hedge(Policy):
                 rival = bout.race.next()
                 if rival is None:
                     signal = call.runtime.signal()
+                    came = True
                     if bout.race.listen(signal.set):
-                        await call.runtime.wait(signal, bout.due)
+                        came = await call.runtime.wait(signal, bout.due)
                     rival = bout.race.heard()
-                if rival is None:
-                    bout.ask_again()
-                elif bout.judge(rival):
+                    if rival is None and not came:
+                        bout.ask_again()
+                if rival is not None and bout.judge(rival):
                     bout.leave()
                     answer = await call.runtime.carry_on(rival, call) if streams else cast(T, bout.answer)
                     if bout.left:

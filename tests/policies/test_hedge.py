@@ -21,6 +21,7 @@ from resilient_ml import (
     remaining,
 )
 from resilient_ml._drivers.blocking import Blocking, BlockingCoroutines, Flag
+from resilient_ml._race import Race
 
 from ..worlds import hang, slow
 
@@ -102,6 +103,23 @@ def test_so_many_hedges_as_are_allowed_each_a_delay_later(call_world):
 def test_no_more_hedges_than_are_allowed(call_world):
     model = call_world.model(slow(10, "cat"), slow(100, "late"))
     assert answered(call_world, Hedge(delay=2)(model)) == ("cat", 10)
+    assert model.starts == [0, 2]
+
+
+@pytest.mark.parametrize("when", [1, 2, 3])
+def test_woken_for_one_that_it_has_looked_at_already_it_waits_on(call_world, monkeypatch, when):
+    listen, times = Race.listen, []
+
+    def listen_and_be_woken(race, wake):
+        waits = listen(race, wake)
+        times.append(call_world.clock.now())
+        if len(times) == when:
+            wake()
+        return waits
+
+    monkeypatch.setattr(Race, "listen", listen_and_be_woken)
+    model = call_world.model(slow(10, "cat"), slow(100, "late"), "too many")
+    assert answered(call_world, Hedge(delay=2, ratio=1)(model)) == ("cat", 10)
     assert model.starts == [0, 2]
 
 
