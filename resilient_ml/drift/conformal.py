@@ -27,7 +27,7 @@ SPREADS = (0.6, 1.5, 2.2)
 """The bets: on the level having moved by so many standard deviations up or down, on the spread being so many
 times what it was, each as they would be for a normal distribution."""
 
-WEIGHTS = np.array((4.0, 4.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)) / 15.0
+WEIGHTS = np.array((8.0, 8.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0)) / 25.0
 """A small shift takes long to show, and a larger part of the evidence saves it most observations."""
 _WEIGHTS: tuple[float, ...] = tuple(WEIGHTS.tolist())
 BETS = len(_WEIGHTS)
@@ -51,8 +51,8 @@ class ConformalShiryaevRoberts(Detector):
 
     Each factor is lowered by ``margin / sqrt(n)`` of its standard deviation, as the reference is a sample. It
     grows: an observation joins it when 256 to 512 more have come without an alarm, up to 4000 in all.
-    The Shiryaev-Roberts evidence of all is averaged, that on the smallest shifts with four times the weight,
-    and the alarm comes at ``arl``.
+    The Shiryaev-Roberts evidence of all is averaged, that on the smallest shifts with eight times the weight
+    and that on the next with twice, and the alarm comes at ``arl``.
 
     Only ranks count, so the promise is the same for every distribution, ties and heavy tails included; it
     supposes that the quiet observations are exchangeable with the reference. Streams with memory or daily

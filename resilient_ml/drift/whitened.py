@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,14 +26,18 @@ FURTHEST = 10.0
 LARGE = 1e100
 """A reference must be below it, so that squares are numbers."""
 
-DEPENDENT = 2.5
+DEPENDENT = 1.0
 """What is added to the margin where the past is used: what it foretells is estimated too."""
+
+STRETCHES = 30
+"""An average is used only where the reference has so many stretches as long as it remembers."""
+
+PRICES = np.array((1, 3, 3, 3))
+"""What each counts for in the choice of what is used. Averages of the past are believed less than the last
+value: over a reference they are off together, and then foretell a return to its mean that never comes."""
 
 FINEST = 1e-12
 """What is left is taken in steps of this share of the furthest: less than that is of rounding."""
-
-CARE = 4.0
-"""Where the past explains less than this many times what chance would, it is left out."""
 
 
 class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
@@ -44,7 +49,8 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         a_r <- a_r + r (x - a_r)                 r = 1, 0.3, 0.1, 0.03
         rest = x - sum of weight_r * a_r before x
 
-    The weights are those of least squares on the reference, and 0 where the past foretells nothing. So an
+    The weights are those of least squares on the reference, and 0 for what foretells no more than chance
+    would; averages are used where the reference has 30 stretches as long as they remember. So an
     autocorrelation goes, and so does a cycle that is slow against 33 observations. A change of level shows as
     far as it cannot be foretold: at first in full, less after the averages have followed.
 
@@ -70,7 +76,8 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
     True
 
     Source: L. C. Alwan, H. V. Roberts, "Time-series modeling for statistical process control", Journal of
-    Business & Economic Statistics 6(1), 1988.
+    Business & Economic Statistics 6(1), 1988; G. Schwarz, "Estimating the Dimension of a Model", Annals of
+    Statistics 6(2), 1978, for the choice.
     """
 
     _kind: ClassVar[str] = "WhitenedShiryaevRoberts"
@@ -180,10 +187,22 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
 
 
 def _least_squares(past: Floats, centred: Floats) -> Floats:
-    """The weights that foretell *centred* best; 0 where they explain no more than chance would."""
-    weights = np.asarray(np.linalg.lstsq(past, centred, rcond=None)[0], dtype=np.float64)
-    rest = centred - past @ weights
-    noise = float(rest @ rest) / len(rest)
-    if float(centred @ centred) - float(rest @ rest) <= CARE * len(RATES) * noise:
-        return np.zeros(len(RATES))
+    """The weights that foretell *centred* best, with 0 for whatever foretells no more than chance would.
+
+    Of all choices of averages, none among them, it is the one with the least Bayesian information criterion,
+    where averages count for more than one.
+    """
+    count = len(past)
+    columns = sum(count * rate >= STRETCHES for rate in RATES)
+    total = float(centred @ centred)
+    best, weights = count * math.log(total) if total else -math.inf, np.zeros(len(RATES))
+    for size in range(1, columns + 1):
+        for chosen in map(list, combinations(range(columns), size)):
+            some = np.linalg.lstsq(past[:, chosen], centred, rcond=None)[0]
+            rest = centred - past[:, chosen] @ some
+            left = max(float(rest @ rest), FINEST * total)
+            criterion = count * math.log(left) + int(PRICES[chosen].sum()) * math.log(count)
+            if criterion < best:
+                best, weights = criterion, np.zeros(len(RATES))
+                weights[chosen] = some
     return weights

@@ -41,7 +41,7 @@ def test_the_evidence_is_the_formula() -> None:
             bets.append(max(here * (1 - fee), 0.05))
         wealth = (wealth + 1) * bets
         detector.update(value)
-        assert detector.statistic == pytest.approx(wealth @ np.array([4, 4, 1, 1, 1, 1, 1, 1, 1]) / 15)
+        assert detector.statistic == pytest.approx(wealth @ np.array([8, 8, 2, 2, 1, 1, 1, 1, 1]) / 25)
 
 
 def test_no_bet_earns_anything_by_chance() -> None:

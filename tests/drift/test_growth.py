@@ -38,7 +38,7 @@ def rows(count: int, seed: int, mean: float = 0.0) -> Any:
 ROWS = RandomFeatureAverages(rows(300, 1), arl=1e5).state()
 MAKE: dict[str, Callable[[], Any]] = {
     "conformal": lambda: ConformalShiryaevRoberts(normal(400, 1), arl=1e5),
-    "whitened": lambda: WhitenedShiryaevRoberts(normal(400, 1), arl=1e5),
+    "whitened": lambda: WhitenedShiryaevRoberts(normal(400, 3), arl=1e5),
     "windowed": lambda: WindowedKS(normal(400, 1), arl=1e5),
     "thinned": lambda: Thinned(
         lambda kept, arl: ConformalShiryaevRoberts(kept, arl=arl), normal(400, 1), every=2, arl=1e5
