@@ -74,7 +74,7 @@ def test_the_rest_is_what_the_past_does_not_foretell() -> None:
     state = detector.state()
     assert state["weights"] == pytest.approx([0.5, 0.0, 0.0, 0.0], abs=0.05)
     averages = np.zeros(4)
-    twin = ConformalShiryaevRoberts(state["reference"], margin=1.75)
+    twin = ConformalShiryaevRoberts(state["reference"], margin=1.825)
     for value in remembering(50, 2):
         centred = value - state["centre"]
         twin.update(centred - averages @ state["weights"])
