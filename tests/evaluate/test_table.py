@@ -129,7 +129,6 @@ def test_a_narrow_terminal_gets_a_list_that_fits(evaluation, monkeypatch, rich):
     assert max(map(len, (line for line in legend if "objective" not in line and ":" not in line))) <= 44
 
 
-@pytest.mark.once
 def test_what_fails_without_faults_is_said_first():
     from resilient_ml.evaluate import Workload, evaluate
 
