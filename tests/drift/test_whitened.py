@@ -59,6 +59,16 @@ def test_averages_are_used_where_the_reference_is_long_against_them() -> None:
         assert not any(weights[used:])
 
 
+@pytest.mark.parametrize(("memory", "last"), [(0.0, False), (0.5, True)])
+def test_chance_is_seldom_taken_for_memory(memory: float, last: bool) -> None:
+    wrong = 0
+    for seed in range(150):
+        values = recur(np.zeros(1), np.full((1000, 1), memory), noise_of(1000, seed))[:, 0]
+        weights = WhitenedShiryaevRoberts(values).state()["weights"]
+        wrong += [bool(weight) for weight in weights] != [last, False, False, False]
+    assert wrong <= 3
+
+
 def test_each_kind_of_memory_is_told_by_what_shows_it() -> None:
     # Where noise hides the last value, an average shows what is slow below it.
     slow = recur(np.zeros(1), np.full((3000, 1), 0.97), noise_of(3000, 1))[:, 0]
