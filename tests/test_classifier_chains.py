@@ -304,7 +304,6 @@ def build_error(plan):
     return error if neighbour is None else BaseExceptionGroup("group", [error, build_error(neighbour)])
 
 
-@pytest.mark.once
 @given(PLANS)
 def test_classification_is_total_and_touches_nothing(plan):
     error = build_error(plan)

@@ -311,7 +311,6 @@ def tagged(value):
     return type(value), repr(value)
 
 
-@pytest.mark.once
 @given(values, values)
 def test_keys_are_equal_exactly_where_the_values_are(one, other):
     assert (key(one) == key(other)) == (tagged(one) == tagged(other))

@@ -140,9 +140,9 @@ def test_no_end_is_missed_between_threads():
     for _ in range(50):
         runners = [Runner() for _ in range(4)]
         race = race_of(*runners)
-        seen = []
+        seen, idle = [], []
 
-        def work(number, runners=runners, race=race, seen=seen):
+        def work(number, runners=runners, race=race, seen=seen, idle=idle):
             if number:
                 runners[number - 1].finish()
                 return
@@ -153,8 +153,8 @@ def test_no_end_is_missed_between_threads():
                     if race.listen(woken.set):
                         assert woken.wait(PATIENCE)
                     rival = race.heard()
-                if rival is not None:
-                    seen.append(rival)
+                (idle if rival is None else seen).append(rival)
 
         crowd(5, work)
         assert sorted(map(id, seen)) == sorted(map(id, runners))
+        assert len(idle) < len(runners)  # each wakes once at most, and one for good

@@ -28,15 +28,15 @@ LARGE = 1e100
 
 DEPENDENT, BY_COUNT = 1.0, 150.0
 """What is added to the margin where the past is used, and the more by the length of the reference: what the
-past foretells is estimated too. By run lengths simulated for autocorrelations of 0.2 to 0.95, references of
-100 to 1000 and an *arl* of 1000 to 100 000."""
+past foretells is estimated too. By run lengths simulated for an autocorrelation of 0.5, references of 100 to
+1000 and an *arl* of 1000 to 100 000; and for 0.9 and 0.95."""
 
 STRETCHES = 30
 """An average is used only where the reference has so many stretches as long as it remembers."""
 
 PRICES = np.array((1, 3, 3, 3))
-"""What each counts for in the choice of what is used. Averages of the past are believed less than the last
-value: over a reference they are off together, and then foretell a return to its mean that never comes."""
+"""What each counts for in the choice of what is used. An average is believed less than the last value: in a
+reference, whose own mean was taken off, it seems to foretell a return to that."""
 
 FINEST = 1e-12
 """What is left is taken in steps of this share of the furthest: less than that is of rounding."""
@@ -197,12 +197,16 @@ def _least_squares(past: Floats, centred: Floats) -> Floats:
     count = len(past)
     columns = sum(count * rate >= STRETCHES for rate in RATES)
     total = float(centred @ centred)
+    # The factors are as good as the rows, and as many as there are columns.
+    turned, factors = np.linalg.qr(past[:, :columns])
+    told = turned.T @ centred
+    untold = max(total - float(told @ told), 0.0)
     best, weights = count * math.log(total) if total else -math.inf, np.zeros(len(RATES))
     for size in range(1, columns + 1):
         for chosen in map(list, combinations(range(columns), size)):
-            some = np.linalg.lstsq(past[:, chosen], centred, rcond=None)[0]
-            rest = centred - past[:, chosen] @ some
-            left = max(float(rest @ rest), FINEST * total)
+            some = np.linalg.lstsq(factors[:, chosen], told, rcond=None)[0]
+            missed = told - factors[:, chosen] @ some
+            left = max(untold + float(missed @ missed), FINEST * total)
             criterion = count * math.log(left) + int(PRICES[chosen].sum()) * math.log(count)
             if criterion < best:
                 best, weights = criterion, np.zeros(len(RATES))

@@ -313,7 +313,6 @@ def test_a_forked_child_takes_up_what_its_calls_leave(monkeypatch):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-@pytest.mark.once
 def test_memory_is_bounded_whatever_callers_choose():
     watch = DriftDetector(
         Numbers("x", side="input", memory=False),
