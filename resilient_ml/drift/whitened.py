@@ -56,11 +56,11 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
     autocorrelation goes, and so does a cycle that is slow against 33 observations. A change of level shows as
     far as it cannot be foretold: at first in full, less after the averages have followed.
 
-    The run length is that of `ConformalShiryaevRoberts` so far as what is left is independent. It is not where
-    a memory is too faint to show in the reference, as a correlation of 0.2 is among 100 values, or is of a
-    kind that these averages cannot tell, as one that swings within a few observations. Where the past
-    is used more is taken off the bets, as the weights are estimated too, and the reference does not grow.
-    Effects are its own, of what is left.
+    The run length is that of `ConformalShiryaevRoberts` so far as what is left is independent. It is shorter
+    where a memory is too faint to show in the reference, as a correlation of 0.2 is among 100 values, or of a
+    kind that these averages cannot tell, as one that swings within a few observations. Where the past is used
+    more is taken off the bets, as the weights are estimated too, and the reference does not grow. Effects are
+    its own, of what is left.
 
     Args:
         reference: Scores of quiet times in the order in which they came, one dimension, at least 100 finite
