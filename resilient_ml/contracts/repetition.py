@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .. import _checks
 from .rule import Action, Part, Rule, TextOf, Watch, kind_of_value, text_reader
 
 _STEP = 64
-"""Characters between two looks at the end of a text that came as a whole."""
+"""No more characters are read at once of a text that comes in chunks."""
 _PROBE = 16
 """So many of the last characters are searched for before them: the nearest place gives the period."""
 _LONGEST = 512
@@ -71,7 +73,7 @@ class NoRepetition(Rule):
         self.share: float = _checks.share("share", share, remedy="pass 0.65, say")
 
     def flaw(self, value: Any) -> str | None:
-        """What is repeated; found wherever in the text it is."""
+        """What is repeated; every loop is found, wherever in the text it is."""
         if not isinstance(value, str):
             return f"is {kind_of_value(value)}, not text"
         if len(value) < self.span:
@@ -79,25 +81,54 @@ class NoRepetition(Rule):
         return self._loop(value) or self._phrases(value)
 
     def _loop(self, text: str) -> str | None:
-        # Each look is at the end of a beginning; those of less than a span show nothing.
-        for begin in range((self.span - 1) // _STEP * _STEP, len(text) - _PROBE + 1, _STEP):
-            found = self.looked(text, min(begin + _STEP, len(text)))
-            if found is not None:
-                return found
+        """What is wrong with *text* if the same piece comes in a row anywhere.
+
+        A loop with the period p is max(p * times, span) characters long, so a look need not be near its end:
+        a probe in it that is there a period before too shows the period; what is around it, the length.
+        The longer the period, the fewer looks that takes: every second one goes twice as far back.
+        """
+        probe = min(_PROBE, self.span // 4)
+        shortest = self.span // self.times or 1
+        step = self.span - shortest - probe + 1
+        longest = min(_LONGEST, len(text) // self.times)
+        for look in range(1, (len(text) - probe) // step + 1):
+            begin = look * step
+            end = begin + probe
+            sought = text[begin:end]
+            lowest = max(0, begin - min(2 * shortest * (look & -look), longest))
+            place = text.rfind(sought, lowest, end - 1)
+            while place >= 0:
+                period = begin - place
+                if self._goes_on(text, begin, end, period):
+                    return _loop_of(period)
+                if period < probe:
+                    # A row that is too short for a loop; no loop has two places of one row a period apart.
+                    place -= _most(functools.partial(_same_before, text, begin, period), begin - lowest)
+                place = text.rfind(sought, lowest, place + probe - 1)
         return None
+
+    def _goes_on(self, text: str, begin: int, end: int, period: int) -> bool:
+        """Whether text[begin:end], which came a *period* before too, is in a loop with that period."""
+        # So many characters more must be those of a period before, and half of them on one side.
+        more = max(period * self.times, self.span) - period - (end - begin)
+        half = (more + 1) // 2
+        if not (_same_before(text, begin, period, half) or _same_after(text, end, period, half)):
+            return False
+        before = _most(functools.partial(_same_before, text, begin, period), more)
+        after = _most(functools.partial(_same_after, text, end, period), more)
+        return before + after >= more
 
     def _phrases(self, text: str) -> str | None:
         words: Sequence[object] = (
             text.encode().translate(_ASCII).split() if text.isascii() else _WORD.findall(text.lower())
         )
         count = len(words) - _PHRASE + 1
-        # A window says again no more than all of the text does.
-        again = count - len(set(_in_phrases(words)))
-        if again < self.share * _FEW:
-            return None
-        for begin in range(0, count, _HOP):
+        # Of all phrases no fewer differ than of every second, and in a window no more come again than in all.
+        first, second = words[::2], words[1::2]
+        again = (count + 1) // 2 - len(set(zip(first, second, first[1:], second[1:], strict=False)))
+        for begin in range(0, count - _FEW + 1, _HOP):
             size = min(_WORDS, count - begin)
-            if again < self.share * size:
+            if not self._too_few(size, (size + 1) // 2 - again):
                 continue
             window = set(_in_phrases(words[begin : begin + size + _PHRASE - 1]))
             found = self.judged(size, len(window))
@@ -116,14 +147,16 @@ class NoRepetition(Rule):
         stretch = max(period * self.times, self.span)
         if stretch > end or text[end - stretch : end - period] != text[end - stretch + period : end]:
             return None
-        unit = "character" if period == 1 else "characters"
-        return f"repeats one piece of {period} {unit} again and again"
+        return _loop_of(period)
 
     def judged(self, phrases: int, different: int) -> str | None:
         """What is wrong with so many phrases, of which so many are different."""
-        if phrases < _FEW or 1.0 - different / phrases <= self.share:
+        if phrases < _FEW or not self._too_few(phrases, different):
             return None
         return f"says {phrases} phrases of {_PHRASE} words, of which {different} differ"
+
+    def _too_few(self, phrases: int, different: int) -> bool:
+        return 1.0 - different / phrases > self.share
 
     def watch(self, text_of: TextOf) -> Watch:
         """Looks at the end of what has come."""
@@ -132,6 +165,28 @@ class NoRepetition(Rule):
 
 def _in_phrases(words: Sequence[object]) -> Iterable[tuple[object, ...]]:
     return zip(*(words[at:] for at in range(_PHRASE)), strict=False)
+
+
+def _loop_of(period: int) -> str:
+    unit = "character" if period == 1 else "characters"
+    return f"repeats one piece of {period} {unit} again and again"
+
+
+def _same_before(text: str, begin: int, period: int, count: int) -> bool:
+    """Whether *count* characters before *begin* are those of a *period* before."""
+    start = begin - count - period
+    return start >= 0 and text.startswith(text[begin - count : begin], start)
+
+
+def _same_after(text: str, end: int, period: int, count: int) -> bool:
+    """Whether *count* characters from *end* on are those of a *period* before."""
+    stop = end + count
+    return stop <= len(text) and text.startswith(text[end - period : stop - period], end)
+
+
+def _most(holds: Callable[[int], bool], limit: int) -> int:
+    """The largest count up to *limit* for which it holds, as it does for all below and for 0."""
+    return bisect_left(range(1, limit + 1), True, key=lambda count: not holds(count))
 
 
 class _RepetitionWatch(Watch):

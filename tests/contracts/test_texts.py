@@ -6,7 +6,7 @@ import string
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from resilient_ml.contracts import Check, Language, Length, NoRepetition, Pattern, Schema, Script
@@ -500,3 +500,98 @@ def test_a_window_is_judged_whatever_is_said_around_it() -> None:
         text = " ".join([*fresh[:before], *said, *fresh[before:]])
         assert "phrases of 4 words" in str(rule.flaw(text))
         assert rule.flaw(" ".join([*fresh[:before], *said[:80], *fresh[before:]])) is None
+
+
+def longest_loop(text: str, times: int, span: int) -> int | None:
+    """The shortest period of a loop anywhere, found the slow way."""
+    for period in range(1, min(512, len(text) // times) + 1):
+        more = max(period * times, span) - period
+        same = "".join(".x"[text[at] == text[at - period]] for at in range(period, len(text)))
+        if "x" * more in same:
+            return period
+    return None
+
+
+PIECES = st.text("ab -", min_size=1, max_size=60) | st.builds(
+    "".join,
+    st.lists(
+        st.text("ab", min_size=1, max_size=9) | st.integers(1, 40).map("-".__mul__), min_size=1, max_size=6
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    before=st.lists(PIECES, max_size=6).map("".join),
+    piece=PIECES,
+    after=st.lists(PIECES, max_size=6).map("".join),
+    times=st.sampled_from([2, 3, 6, 9]),
+    span=st.sampled_from([32, 33, 50, 128, 300]),
+    more=st.sampled_from([-2, -1, 0, 1, 30]),
+)
+@example(before="", piece="ab" + "-" * 40 + "c", after="", times=6, span=128, more=0)
+@example(before="x" * 120, piece="-" * 30 + "ab" * 12 + "c", after="y", times=3, span=128, more=0)
+def test_every_loop_is_found_and_nothing_else(
+    before: str, piece: str, after: str, times: int, span: int, more: int
+) -> None:
+    length = max(len(piece) * times, span) + more
+    text = before + (piece * (length // len(piece) + 1))[:length] + after
+    found = NoRepetition(times, span=span, share=1).flaw(text)
+    loop = longest_loop(text, times, span)
+    assert (found is None) == (loop is None), loop
+
+
+@pytest.mark.parametrize("period", [1, 20, 21, 22, 42, 43, 85, 86, 170, 171, 300, 512, 513])
+def test_a_loop_of_any_period_is_found_wherever_it_begins(period: int) -> None:
+    draw = random.Random(period)
+    piece, before, after = (
+        "".join(draw.choices(string.ascii_letters, k=size)) for size in (period, 700, 700)
+    )
+    length = max(6 * period, 128)
+    for begin in range(600, 700):
+        for short, found in ((0, period <= 512), (1, False)):
+            text = (
+                before[:begin] + "!" + (piece * (128 // period + 7))[: length - short] + "?" + after[begin:]
+            )
+            flaw = NoRepetition(share=1).flaw(text)
+            assert (flaw is not None) == found, (begin, short)
+            assert flaw is None or f" {period} character" in flaw
+
+
+def test_rows_that_are_too_short_for_a_loop_take_no_time() -> None:
+    """Looks at *text* in a row go past all of it at once."""
+    places = 0
+
+    class Counted(NoRepetition):
+        def _goes_on(self, *where: Any) -> bool:
+            nonlocal places
+            places += 1
+            return super()._goes_on(*where)
+
+    text = "".join("-" * 127 + letter * 60 for letter in "abcd")
+    assert Counted().flaw(text) is None
+    assert 0 < places < 15
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    parts=st.lists(st.tuples(st.integers(1, 30), st.integers(1, 12)), min_size=1, max_size=12),
+    share=st.sampled_from([0.1, 0.3, 0.5, 0.65, 0.9]),
+    fresh=st.integers(0, 60),
+)
+@example(parts=[(50, 2), (3, 1)], share=0.5, fresh=0)
+@example(parts=[(5, 10), (3, 1)], share=0.65, fresh=0)
+@example(parts=[(17, 3), (3, 1)], share=0.65, fresh=0)
+def test_phrases_are_judged_in_every_window(parts: list[tuple[int, int]], share: float, fresh: int) -> None:
+    words: list[str] = []
+    for size, times in parts:
+        words += [f"w{number}" for number in range(size)] * times
+        words += [f"x{len(words)}y{number}" for number in range(fresh)]
+    windows = [
+        phrases[begin : begin + 200]
+        for phrases in [list(zip(words, words[1:], words[2:], words[3:], strict=False))]
+        for begin in range(0, len(phrases), 50)
+    ]
+    bad = any(len(one) >= 50 and 1 - len(set(one)) / len(one) > share for one in windows)
+    rule = NoRepetition(times=1000, span=32, share=share)
+    assert (rule.flaw(" ".join([*words, "."])) is not None) == bad
