@@ -24,8 +24,17 @@ FEW: Final = 8
 STRETCH: Final = 16
 """The steps of a stretch of many: the more are beside each other, the fewer the calls."""
 
-CELLS: Final = 9 * 1024
-"""So many numbers at once are good: larger arrays the system takes back each time, which costs more."""
+CELLS: Final = 36 * 1024
+"""So many numbers at once are good: the calls are few, and the numbers stay near the core."""
+
+ROOM: Final = 4 * (CELLS + 1024)
+"""For so many numbers room is kept. Freed, the system would take it back, which costs more than all else."""
+
+FREE: Final = ROOM // 8
+"""Less room than that costs nothing."""
+
+ROOMS: Final = 2
+"""So many are kept, as many threads may be at it at once."""
 
 TOGETHER: Final = 4096
 """So many steps are prepared together, at most: what comes after an alarm is prepared again."""
@@ -55,40 +64,67 @@ def recur(held: Floats, factors: Floats, added: Floats, join: np.ufunc = np.add)
     """
     count, columns = factors.shape
     if count <= FEW:
-        return _along(held, factors, added, join)
+        return _along(held, factors, added, join, np.empty_like(factors))
     steps = STRETCH if count > STRETCH * STRETCH else FEW
     stretches = -(-count // steps)
-    beside = _side_by_side(factors, steps, stretches, 1.0)
-    joined = beside if added is factors else _side_by_side(added, steps, stretches, 0.0)
-    own = _along(np.zeros(beside.shape[1]), beside, joined, join)
-    since = _products(beside)
+    size = steps * stretches * columns
+    room = _borrow(4 * size)
+    beside, joined, own, since = room[: 4 * size].reshape(4, steps, -1)
+    _lay(factors, beside, 1.0)
+    if added is factors:
+        joined = beside
+    else:
+        _lay(added, joined, 0.0)
+    _along(np.zeros(stretches * columns), beside, joined, join, own)
+    _products(beside, since)
     ends = recur(held, since[-1].reshape(stretches, -1), own[-1].reshape(stretches, -1), join)
     since[:, :columns] *= held
     since[:, columns:] *= ends[:-1].ravel()
     join(own, since, out=own)
-    return own.reshape(steps, stretches, columns).transpose(1, 0, 2).reshape(-1, columns)[:count]
+    values = np.empty((stretches, steps, columns))
+    values[:] = own.reshape(steps, stretches, columns).transpose(1, 0, 2)
+    _give_back(room)
+    return values.reshape(-1, columns)[:count]
 
 
-def _along(held: Floats, factors: Floats, added: Floats, join: np.ufunc) -> Floats:
-    values = np.empty_like(factors)
+def _along(held: Floats, factors: Floats, added: Floats, join: np.ufunc, values: Floats) -> Floats:
     for row, factor, more in zip(values, factors, added, strict=True):
         held = join(np.multiply(held, factor, out=row), more, out=row)
     return values
 
 
-def _products(factors: Floats) -> Floats:
-    """The product of each row and all before it."""
-    values = np.empty_like(factors)
+def _products(factors: Floats, values: Floats) -> None:
+    """Put the product of each row and all before it into *values*."""
     before = values[0]
     before[:] = factors[0]
     for row, factor in zip(values[1:], factors[1:], strict=True):
         before = np.multiply(before, factor, out=row)
-    return values
 
 
-def _side_by_side(rows: Floats, steps: int, stretches: int, fill: float) -> Floats:
-    """*rows*, filled up, so that step *i* of every stretch is in row *i*."""
-    missing = steps * stretches - len(rows)
+def _lay(rows: Floats, beside: Floats, fill: float) -> None:
+    """Lay *rows* out, filled up, so that step *i* of every stretch is in ``beside[i]``."""
+    count, columns = rows.shape
+    steps = len(beside)
+    missing = -count % steps
     if missing:
-        rows = np.concatenate([rows, np.full((missing, rows.shape[1]), fill)])
-    return rows.reshape(stretches, steps, -1).transpose(1, 0, 2).reshape(steps, -1)
+        rows = np.concatenate([rows, np.full((missing, columns), fill)])
+    beside.reshape(steps, -1, columns)[:] = rows.reshape(-1, steps, columns).transpose(1, 0, 2)
+
+
+_rooms: list[Floats] = []
+"""Those that nobody uses."""
+
+
+def _borrow(size: int) -> Floats:
+    """Room for *size* numbers, which are anything, and for nobody else until it is given back."""
+    if FREE < size <= ROOM:
+        try:
+            return _rooms.pop()
+        except IndexError:
+            return np.empty(ROOM)
+    return np.empty(size)
+
+
+def _give_back(room: Floats) -> None:
+    if len(room) == ROOM and len(_rooms) < ROOMS:
+        _rooms.append(room)

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,10 @@ class Evidence:
     since: int
     effect: float
     parts: tuple[tuple[int, float], ...] = ()
+
+
+SOON: Final = 256
+"""So many observations are prepared after an alarm, twice as many next: another may come soon."""
 
 
 class Detector(ABC):
@@ -106,14 +110,17 @@ class Detector(ABC):
             rows = rows[places]
         found: list[int] = []
         begin = 0
+        size = len(rows)
         while begin < len(rows):
             self.alarmed_last = False
-            used, alarm = self._absorb(rows[begin:])
+            used, alarm = self._absorb(rows[begin : begin + size])
             begin += used
             self.seen += used
+            size *= 2
             if alarm:
                 self._raise_alarm()
                 found.append(begin - 1)
+                size = SOON
         if not finite[-1]:
             self.alarmed_last = False
         alarms = np.array(found, dtype=np.intp)

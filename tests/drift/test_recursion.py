@@ -1,5 +1,6 @@
 """A recursion in stretches gives what a loop gives."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resilient_ml.drift._recursion import blocks, recur
+from resilient_ml.drift import _recursion
+from resilient_ml.drift._recursion import CELLS, blocks, recur
 from resilient_ml.drift._wealth import gather
 
 JOINS = pytest.mark.parametrize("join", [np.add, np.maximum])
@@ -66,3 +68,27 @@ def test_evidence_that_was_lost_is_won_back(form: Any) -> None:
     at_once, _, _ = gather([0.05 if form == "cusum" else 1 / 19], [factors[-20:]], form, 1e12)
     assert place == -1
     assert wealth == pytest.approx(at_once) == [mean]
+
+
+def test_threads_and_what_was_returned_have_numbers_of_their_own() -> None:
+    """Room for large numbers is kept and used again, by one at a time."""
+
+    def twice(seed: int) -> None:
+        draw = np.random.default_rng(seed)
+        for columns in (2, 9, 12):
+            first, second = draw.uniform(0.3, 1.7, (2, CELLS // columns - seed, columns))
+            found = recur(np.zeros(columns), first, first)
+            more = recur(np.ones(columns), second, first, np.maximum)
+            np.testing.assert_allclose(found, looped(np.zeros(columns), first, first, np.add), rtol=1e-10)
+            np.testing.assert_allclose(more, looped(np.ones(columns), second, first, np.maximum), rtol=1e-10)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(twice, range(8)))
+    assert 1 <= len(_recursion._rooms) <= _recursion.ROOMS
+    assert all(len(room) == _recursion.ROOM for room in _recursion._rooms)
+
+
+def test_more_than_there_is_room_for() -> None:
+    factors = np.random.default_rng(0).uniform(0.3, 1.7, size=(2 * CELLS // 9, 9))
+    found = recur(np.zeros(9), factors, factors)
+    np.testing.assert_allclose(found, looped(np.zeros(9), factors, factors, np.add), rtol=1e-10)
