@@ -17,10 +17,12 @@ from .subject import CROWD, REST, Answer, Subject
 from .verdicts import BrokenPromise
 from .worlds import World
 
-_CALLS = 200
-_ROUNDS = 6
-_MOST_GROWTH = 1_000
-"""Bytes that so many calls may leave behind in each round: interpreters keep a few of their own."""
+_CALLS = 100
+"""The fewest calls of a round: later it has a quarter of those before, as lists grow by an eighth at once."""
+_MOST_CALLS = 1_200
+"""What is still growing after so many grows for ever."""
+_MOST_GROWTH = 500
+"""Bytes that a round may leave behind: interpreters keep a few of their own."""
 
 _SETTLE_SECONDS = 5.0
 """What has not ended so long after a call, a few times as long as one takes, is kept."""
@@ -133,56 +135,64 @@ def growth(subject: Subject, world: World) -> None:
         tracemalloc.start()
     try:
         with _quick_collections(subject):
-            grown = _grown(subject, world, guarded)
+            grown, calls = _grown(subject, world, guarded)
     finally:
         if started:
             tracemalloc.stop()
     if grown > _MOST_GROWTH:
         raise BrokenPromise(
-            f"{_CALLS} calls left {grown:,} bytes behind, after as many to warm up",
+            f"{calls:,} calls left {grown:,} bytes behind, after many to warm up",
             "bound what the policy remembers; if it is bounded, make the bound small for this check",
         )
 
 
-def _grown(subject: Subject, world: World, guarded: Any) -> int:
-    """The bytes that a round of calls left behind: the least of several, as what leaks does so in each.
+def _grown(subject: Subject, world: World, guarded: Any) -> tuple[int, int]:
+    """The bytes that a round of calls left behind, and the calls: the least of several, as leaks are in each.
 
     Each round has a rest before it, in which what a call has left to end on its own ends. So it holds nothing
     when it is measured, nor is a thread in the middle of an allocation when tracing stops, which interpreters
     before 3.12.9 and 3.13.2 may crash on.
     """
-    marks: list[int] = []
+    marks: list[tuple[int, int]] = []
+    called = 0
 
-    def enough() -> bool:
-        """Asked before each round."""
+    def grown() -> tuple[int, int]:
+        (before, earlier), (now, later) = marks[-2:]
+        return now - before, later - earlier
+
+    def calls() -> int:
+        """How many the next round has, 0 if it is enough."""
         gc.collect()
-        marks.append(tracemalloc.get_traced_memory()[0])
-        return len(marks) > _ROUNDS or (len(marks) > 2 and marks[-1] - marks[-2] <= _MOST_GROWTH)
+        marks.append((tracemalloc.get_traced_memory()[0], called))
+        enough = called >= _MOST_CALLS or (len(marks) > 2 and grown()[0] <= _MOST_GROWTH)
+        return 0 if enough else max(_CALLS, called // 4)
 
     def call() -> None:
-        number = 0
+        nonlocal called
         while True:
-            if number % _CALLS == 0:
-                time.sleep(_SETTLE_SECONDS)
-                if enough():
-                    return
-            number += 1
-            with contextlib.suppress(Exception):
-                world.take(subject.call(guarded))
+            time.sleep(_SETTLE_SECONDS)
+            number = calls()
+            if not number:
+                return
+            for _ in range(number):
+                called += 1
+                with contextlib.suppress(Exception):
+                    world.take(subject.call(guarded))
 
     async def acall() -> None:
-        number = 0
+        nonlocal called
         while True:
-            if number % _CALLS == 0:
-                await anyio.sleep(_SETTLE_SECONDS)
-                if enough():
-                    return
-            number += 1
-            with contextlib.suppress(Exception):
-                await world.atake(subject.call(guarded))
+            await anyio.sleep(_SETTLE_SECONDS)
+            number = calls()
+            if not number:
+                return
+            for _ in range(number):
+                called += 1
+                with contextlib.suppress(Exception):
+                    await world.atake(subject.call(guarded))
 
     _on_its_thread(world, call, acall)
-    return marks[-1] - marks[-2]
+    return grown()
 
 
 # -- permits -----------------------------------------------------------------------------------------------

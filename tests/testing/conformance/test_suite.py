@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import tracemalloc
+from collections import deque
 
 import pytest
 
@@ -137,6 +138,58 @@ def test_a_policy_that_needs_certain_arguments_is_called_with_them():
         only={"answers", "references", "growth", "strange objects", "reentrancy"},
         call=lambda guarded, thing: guarded(thing, tenant="acme"),
     ).ok
+
+
+class Notes(Policy):
+    """Notes each call somewhere."""
+
+    def __init__(self, note):
+        super().__init__()
+        self.note = note
+
+    async def around(self, proceed, call):
+        self.note()
+        return await proceed(call)
+
+
+def notes_in_a_list():
+    kept = []
+    return Notes(lambda: kept.append(None))
+
+
+def notes_in_a_deque():
+    kept = deque()
+    return Notes(lambda: kept.append(None))
+
+
+def notes_in_bits():
+    kept = bytearray()
+    return Notes(lambda: kept.extend(b"12345678"))
+
+
+def notes_in_a_table():
+    kept = {}
+    return Notes(lambda: kept.setdefault(len(kept)))
+
+
+def growth_of_calls():
+    (check,) = [one for one in conformance.checks(only="growth") if one.where == "call"]
+    return check
+
+
+@pytest.mark.parametrize("make", [notes_in_a_list, notes_in_a_deque, notes_in_bits, notes_in_a_table])
+def test_eight_bytes_a_call_are_seen_to_grow(make):
+    with pytest.raises(conformance.ConformanceError, match="calls left"):
+        growth_of_calls()(make)
+
+
+@pytest.mark.parametrize("most", [1, 50, 500, 850])
+def test_what_is_bounded_may_fill_up(most):
+    def make():
+        kept = deque(maxlen=most)
+        return Notes(lambda: kept.append(object()))
+
+    assert growth_of_calls()(make).ok
 
 
 class OnlyNumbers(Policy):
