@@ -134,12 +134,13 @@ def _occurrences(
     """Where modules, *but* those, hold what is to be *replaced*: names, name, it, and what replaces it."""
     by_identity = {id(old): (old, new) for old, new in replaced.items()}
     identities = frozenset(by_identity)
-    for module_name, module in list(sys.modules.items()):
-        if module_name in but or module_name.partition(".")[0] in _LEFT_ALONE:
+    for module_name in frozenset(sys.modules) - but:
+        if module_name.partition(".")[0] in _LEFT_ALONE:
             continue
         try:
-            names = object.__getattribute__(module, "__dict__")  # a lazy module stays unloaded
-        except AttributeError:
+            # A lazy module stays unloaded.
+            names = object.__getattribute__(sys.modules[module_name], "__dict__")
+        except (AttributeError, KeyError):  # one that has none, or that another thread has taken out
             continue
         # Of thousands of modules few hold any: most of them are passed over without a step of Python a name.
         if identities.isdisjoint(map(id, names.values())):
