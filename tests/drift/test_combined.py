@@ -93,7 +93,7 @@ def test_the_statistic_is_the_nearest_to_its_threshold() -> None:
 
 
 @pytest.mark.once
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     changes=st.lists(
         st.tuples(
@@ -228,8 +228,8 @@ def test_a_signal_of_shapes_has_level_and_spread_too(memory: bool) -> None:
 @pytest.mark.once
 def test_false_alarms_are_as_rare_as_promised() -> None:
     alarms = 0
-    for seed in range(40):
+    for seed in range(24):
         draw = np.random.default_rng(seed).normal
         detector = Numbers("x", shape=True, memory=False).detector(draw(size=400), 500)
         alarms += len(detector.update_many(draw(size=2500)))
-    assert 0 < alarms <= 40 * 2500 / 500
+    assert 0 < alarms <= 24 * 2500 / 500
