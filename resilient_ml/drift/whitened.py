@@ -20,6 +20,9 @@ RATES = (1.0, FEW, SOME, MANY)
 """The last value itself, and averages of the past over about 3, 10 and 33 observations."""
 
 FILTERS, REMAINS = filters(RATES), remains(RATES)
+FORETELLING = 1 + len(RATES)
+"""What the next may be foretold from: the value before the last, and the averages."""
+
 FURTHEST = 10.0
 """A value further from the centre than so many times the furthest of the reference counts as that far."""
 
@@ -34,9 +37,9 @@ past foretells is estimated too. By run lengths simulated for an autocorrelation
 STRETCHES = 30
 """An average is used only where the reference has so many stretches as long as it remembers."""
 
-PRICES = np.array((1, 3, 3, 3))
-"""What each counts for in the choice of what is used. An average is believed less than the last value: in a
-reference, whose own mean was taken off, it seems to foretell a return to that."""
+PRICES = np.array((1, 1, 3, 3, 3))
+"""What each counts for in the choice of what is used. An average is believed less than the last two values: in
+a reference, whose own mean was taken off, it seems to foretell a return to that."""
 
 FINEST = 1e-12
 """What is left is taken in steps of this share of the furthest: less than that is of rounding."""
@@ -49,7 +52,7 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
     each observation is foretold from the past, and `ConformalShiryaevRoberts` judges what is left::
 
         a_r <- a_r + r (x - a_r)                 r = 1, 0.3, 0.1, 0.03
-        rest = x - sum of weight_r * a_r before x
+        rest = x - sum of weight_r * a_r before x - weight * the value before the last
 
     The weights are those of least squares on the reference, and 0 for what foretells no more than chance
     would; averages are used where the reference has 30 stretches as long as they remember. So an
@@ -100,27 +103,30 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         self._centre = float(values.mean())
         farthest = float(np.abs(values - self._centre).max())
         self._furthest = FURTHEST * farthest or 1.0  # 1 where all are the same
-        self._averages = [0.0] * len(RATES)
+        self._forget()
         centred = values - self._centre
         kept = np.broadcast_to(1.0 - np.array(RATES), (len(centred), len(RATES)))
         averages = recur(np.zeros(len(RATES)), kept, np.multiply.outer(centred, RATES))
-        past = np.concatenate([np.zeros((1, len(RATES))), averages[:-1]])
+        past = np.zeros((len(centred), FORETELLING))
+        past[2:, 0] = centred[:-2]
+        past[1:, 1:] = averages[:-1]
         # A value that never changes is off its mean by rounding, which foretells nothing.
         varies = farthest > FINEST * float(np.abs(values).max())
-        weights = _least_squares(past, centred) if varies else np.zeros(len(RATES))
+        weights = _least_squares(past, centred) if varies else np.zeros(FORETELLING)
         self._weigh(weights)
         super().__init__(self._rest(centred, past @ weights) if self._foretells else centred, arl=arl)
 
     def _weigh(self, weights: Floats) -> None:
         self._weights: list[float] = weights.tolist()
+        by_average = weights[1:]
         self._step: float = FINEST * self._furthest
         self._foretells = any(self._weights)
         # What the averages foretell is linear in what they were before a stretch, and in what came in it.
         self._from_before = np.zeros((len(RATES), BLOCK))
-        self._from_before[:, 0] = weights
-        self._from_before[:, 1:] = weights[:, None] * REMAINS[:, :-1]
+        self._from_before[:, 0] = by_average
+        self._from_before[:, 1:] = by_average[:, None] * REMAINS[:, :-1]
         self._from_within = np.zeros((BLOCK, BLOCK))
-        self._from_within[:, 1:] = np.tensordot(weights, FILTERS[:, :-1], 1).T
+        self._from_within[:, 1:] = np.tensordot(by_average, FILTERS[:, :-1], 1).T
 
     def _rest(self, centred: Floats, foretold: Floats) -> Floats:
         """What was not foretold, in steps: equal where only rounding makes a difference."""
@@ -143,7 +149,8 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         if not self._foretells:
             return self._judge(centred)
         last, few, some, many = self._averages
-        by_last, by_few, by_some, by_many = self._weights
+        by_earlier, by_last, by_few, by_some, by_many = self._weights
+        earlier, self._earlier = self._earlier, last
         self._averages = [
             centred,
             few + FEW * (centred - few),
@@ -151,7 +158,7 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
             many + MANY * (centred - many),
         ]
         rest = centred - by_last * last - by_few * few - by_some * some - by_many * many
-        return self._judge(round(rest / self._step) * self._step)
+        return self._judge(round((rest - by_earlier * earlier) / self._step) * self._step)
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
         centred = np.clip(rows[:TOGETHER] - self._centre, -self._furthest, self._furthest)
@@ -166,44 +173,53 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         before[1:] = recur(before[0], kept, within @ FILTERS[:, -1].T)
         foretold = before[:-1] @ self._from_before
         foretold += within @ self._from_within
-        used, alarm = super()._absorb(self._rest(centred, foretold.ravel()[:count]))
+        foretold = foretold.ravel()[:count]
+        late_by_two = np.concatenate([[self._earlier, self._averages[0]], centred])
+        foretold += self._weights[0] * late_by_two[:count]
+        used, alarm = super()._absorb(self._rest(centred, foretold))
         stretch, late = divmod(used, BLOCK)
         averages = before[stretch]
         if late:
             averages = averages * REMAINS[:, late - 1] + FILTERS[:, late - 1, :late] @ within[stretch, :late]
         self._averages = averages.tolist()
+        self._earlier = float(late_by_two[used])
         return used, alarm
 
     def reset(self) -> None:
         """Begin anew with the reference that was given: nothing has been seen, and the past is its mean."""
         super().reset()
+        self._forget()
+
+    def _forget(self) -> None:
         self._averages = [0.0] * len(RATES)
+        self._earlier = 0.0
 
     def _save(self) -> dict[str, Any]:
         own = {"centre": self._centre, "furthest": self._furthest, "weights": list(self._weights)}
-        return {**super()._save(), **own, "averages": list(self._averages)}
+        return {**super()._save(), **own, "averages": list(self._averages), "earlier": self._earlier}
 
     def _fill(self, state: Mapping[str, Any]) -> None:
         self._centre, self._furthest = float(state["centre"]), float(state["furthest"])
         self._weigh(np.array(state["weights"], dtype=np.float64))
         self._averages = list(state["averages"])
+        self._earlier = float(state["earlier"])
         super()._fill(state)
 
 
 def _least_squares(past: Floats, centred: Floats) -> Floats:
     """The weights that foretell *centred* best, with 0 for whatever foretells no more than chance would.
 
-    Of all choices of averages, none among them, it is the one with the least Bayesian information criterion,
+    Of all choices of what to use, nothing among them, it is the one with the least Bayesian information criterion,
     where averages count for more than one.
     """
     count = len(past)
-    columns = sum(count * rate >= STRETCHES for rate in RATES)
+    columns = 1 + sum(count * rate >= STRETCHES for rate in RATES)
     total = float(centred @ centred)
     # The factors are as good as the rows, and as many as there are columns.
     turned, factors = np.linalg.qr(past[:, :columns])
     told = turned.T @ centred
     untold = max(total - float(told @ told), 0.0)
-    best, weights = count * math.log(total) if total else -math.inf, np.zeros(len(RATES))
+    best, weights = count * math.log(total) if total else -math.inf, np.zeros(FORETELLING)
     for size in range(1, columns + 1):
         for chosen in map(list, combinations(range(columns), size)):
             some = np.linalg.lstsq(factors[:, chosen], told, rcond=None)[0]
@@ -211,6 +227,6 @@ def _least_squares(past: Floats, centred: Floats) -> Floats:
             left = max(untold + float(missed @ missed), FINEST * total)
             criterion = count * math.log(left) + int(PRICES[chosen].sum()) * math.log(count)
             if criterion < best:
-                best, weights = criterion, np.zeros(len(RATES))
+                best, weights = criterion, np.zeros(FORETELLING)
                 weights[chosen] = some
     return weights

@@ -17,6 +17,14 @@ def remembering(count: int, seed: int) -> Any:
     return values
 
 
+def overshooting(count: int, seed: int) -> Any:
+    """Swings within a few observations, which shows in the last two together and in no average."""
+    values = np.random.default_rng(seed).normal(size=count)
+    for place in range(2, count):
+        values[place] += 1.2 * values[place - 1] - 0.5 * values[place - 2]
+    return values
+
+
 def swinging(count: int, seed: int) -> Any:
     generator = np.random.default_rng(seed)
     phase = generator.random() * 2 * math.pi
@@ -28,7 +36,7 @@ def noise_of(count: int, seed: int) -> Any:
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("draw", [remembering, swinging])
+@pytest.mark.parametrize("draw", [remembering, overshooting, swinging])
 def test_memory_and_slow_cycles_alarm_no_more_often_than_promised(draw: Any) -> None:
     plain = whitened = 0
     for seed in range(10):
@@ -51,7 +59,7 @@ def test_short_references_and_long_run_lengths_keep_the_promise(count: int, arl:
 
 
 def test_averages_are_used_where_the_reference_is_long_against_them() -> None:
-    for count, used in ((100, 2), (299, 2), (300, 3), (999, 3), (1000, 4)):
+    for count, used in ((100, 3), (299, 3), (300, 4), (999, 4), (1000, 5)):
         swing = np.sin(np.arange(count) * 2 * math.pi / 60)
         noise = np.random.default_rng(count).normal(size=count)
         weights = WhitenedShiryaevRoberts(3.0 * swing + noise).state()["weights"]
@@ -65,7 +73,7 @@ def test_chance_is_seldom_taken_for_memory(memory: float, last: bool) -> None:
     for seed in range(150):
         values = recur(np.zeros(1), np.full((1000, 1), memory), noise_of(1000, seed))[:, 0]
         weights = WhitenedShiryaevRoberts(values).state()["weights"]
-        wrong += [bool(weight) for weight in weights] != [last, False, False, False]
+        wrong += [bool(weight) for weight in weights] != [False, last, False, False, False]
     assert wrong <= 3
 
 
@@ -73,31 +81,36 @@ def test_each_kind_of_memory_is_told_by_what_shows_it() -> None:
     # Where noise hides the last value, an average shows what is slow below it.
     slow = recur(np.zeros(1), np.full((3000, 1), 0.97), noise_of(3000, 1))[:, 0]
     weights = WhitenedShiryaevRoberts(slow + 5.0 * noise_of(3000, 2)[:, 0]).state()["weights"]
-    assert weights[0] == 0.0
+    assert weights[:2] == [0.0, 0.0]
     assert sum(weights) > 0.3
     alternating = noise_of(1000, 3)[:, 0] + np.tile([1.0, -1.0], 500)
-    assert WhitenedShiryaevRoberts(alternating).state()["weights"][0] < -0.3
+    assert WhitenedShiryaevRoberts(alternating).state()["weights"][1] < -0.3
+    weights = WhitenedShiryaevRoberts(overshooting(1000, 1)).state()["weights"]
+    assert weights == pytest.approx([-0.5, 1.2, 0.0, 0.0, 0.0], abs=0.08)
 
 
-def test_the_rest_is_what_the_past_does_not_foretell() -> None:
-    detector = WhitenedShiryaevRoberts(remembering(2000, 1))
+@pytest.mark.parametrize(("draw", "weights"), [(remembering, [0.0, 0.5]), (overshooting, [-0.5, 1.2])])
+def test_the_rest_is_what_the_past_does_not_foretell(draw: Any, weights: list[float]) -> None:
+    detector = WhitenedShiryaevRoberts(draw(2000, 1))
     state = detector.state()
-    assert state["weights"] == pytest.approx([0.5, 0.0, 0.0, 0.0], abs=0.05)
-    averages = np.zeros(4)
+    assert state["weights"] == pytest.approx([*weights, 0.0, 0.0, 0.0], abs=0.05)
+    earlier, averages = 0.0, np.zeros(4)
     twin = ConformalShiryaevRoberts(state["reference"], margin=1.825)
-    for value in remembering(50, 2):
+    for value in draw(50, 2):
         centred = value - state["centre"]
-        twin.update(centred - averages @ state["weights"])
+        twin.update(centred - np.array([earlier, *averages]) @ state["weights"])
+        earlier = averages[0]
         averages += np.array([1.0, 0.3, 0.1, 0.03]) * (centred - averages)
         detector.update(value)
         assert detector.statistic == pytest.approx(twin.statistic)
     assert detector.state()["averages"] == pytest.approx(averages.tolist())
+    assert detector.state()["earlier"] == pytest.approx(earlier)
 
 
 def test_without_memory_it_is_the_plain_detector() -> None:
     reference = np.random.default_rng(4).normal(size=1000)
     detector, plain = WhitenedShiryaevRoberts(reference), ConformalShiryaevRoberts(reference)
-    assert detector.state()["weights"] == [0.0] * 4
+    assert detector.state()["weights"] == [0.0] * 5
     stream = np.random.default_rng(5).normal(0.5, size=500)
     assert detector.update_many(stream).tolist() == plain.update_many(stream).tolist() != []
 
@@ -126,9 +139,10 @@ def test_a_reference_of_numbers_whose_squares_are_none_is_refused() -> None:
         WhitenedShiryaevRoberts(np.where(np.arange(200) % 2, 1e200, -1e200))
 
 
-@pytest.mark.parametrize("size", [1, 63, 64, 128, 200])
-def test_what_the_past_was_is_known_wherever_a_batch_ends(size: int) -> None:
-    stream = remembering(2000, 8)
+@pytest.mark.parametrize("draw", [remembering, overshooting])
+@pytest.mark.parametrize("size", [1, 2, 63, 64, 128, 200])
+def test_what_the_past_was_is_known_wherever_a_batch_ends(size: int, draw: Any) -> None:
+    stream = draw(2000, 8)
     single, many = WhitenedShiryaevRoberts(stream[:1000]), WhitenedShiryaevRoberts(stream[:1000])
     for begin in range(1000, 2000, size):
         part = stream[begin : begin + size]
@@ -136,6 +150,7 @@ def test_what_the_past_was_is_known_wherever_a_batch_ends(size: int) -> None:
         for value in part.tolist():
             single.update(value)
         assert many.state()["averages"] == pytest.approx(single.state()["averages"])
+        assert many.state()["earlier"] == pytest.approx(single.state()["earlier"])
         assert many.statistic == pytest.approx(single.statistic)
 
 
