@@ -89,6 +89,8 @@ class ConformalShiryaevRoberts(Detector):
 
     _kind: ClassVar[str] = "ConformalShiryaevRoberts"
     _wealth: list[float]
+    _excess: Floats = np.zeros(BETS)
+    """By how much sums of each bet's factors vary more than those of independent observations, as a share."""
 
     def __init__(self, reference: npt.ArrayLike, *, arl: float = 10_000, margin: float | None = None) -> None:
         super().__init__(arl)
@@ -116,7 +118,7 @@ class ConformalShiryaevRoberts(Detector):
         place = (own - count) / (count + 1.0)
         # The mean of mid-ranks is what it is whatever the values; how far they spread depends on ties.
         self._usual_spread = float((2.0 * np.abs(place) - 1.0).mean())
-        self._table: Floats = _bets(count, own, self.margin, 2.0 / self.arl)
+        self._table: Floats = _bets(count, own, self.margin, 2.0 / self.arl, self._excess)
         self._factors = array("d", self._table.tobytes())
 
     def _may_grow(self) -> bool:
@@ -237,7 +239,7 @@ def growing_margin(count: int, arl: float) -> float:
     return 0.15 + min(130.0 / count, 2.0) + 0.12 * max(0.0, math.log(rarer))
 
 
-def _bets(count: int, own: npt.NDArray[np.intp], margin: float, least: float) -> Floats:
+def _bets(count: int, own: npt.NDArray[np.intp], margin: float, least: float, excess: Floats) -> Floats:
     """The factors by twice the mid-rank, which is all they depend on: shape (2 * count + 1, bets).
 
     Args:
@@ -247,6 +249,8 @@ def _bets(count: int, own: npt.NDArray[np.intp], margin: float, least: float) ->
         margin: As for the class.
         least: What is taken off at least, as a share: where a value is always the same, its factor is nearly
             1, and the evidence would grow for ever.
+        excess: By how much sums of each bet's factors vary more than they would by chance, as a share, shape
+            (bets,).
     """
     normal = NormalDist()
     low = np.array([normal.inv_cdf((rank + 1) / (2 * count + 2)) for rank in range(count)])
@@ -262,6 +266,11 @@ def _bets(count: int, own: npt.NDArray[np.intp], margin: float, least: float) ->
     table = np.maximum(table, LEAST)
     table /= np.maximum(table @ shares, table @ own_shares)[:, None]
     spread = np.sqrt((table - 1.0) ** 2 @ shares)
-    fees = np.minimum(np.maximum(margin / math.sqrt(count) * spread, least), 0.9)
+    # Products of what goes together grow by half the excess of their variance. Where the spread stays large
+    # for a while, those of bets on the level grow too, by what that adds to their squares.
+    fees = margin / math.sqrt(count) * spread + 0.5 * excess * np.square(spread)
+    levels = 2 * len(SHIFTS)
+    fees[:levels] += 0.5 * excess[levels:].max() * spread[:levels] ** 4
+    fees = np.minimum(np.maximum(fees, least), 0.9)
     lowered: Floats = np.maximum(table * (1.0 - fees)[:, None], LEAST)
     return np.ascontiguousarray(lowered.T)

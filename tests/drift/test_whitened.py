@@ -1,5 +1,6 @@
 """Scores with memory."""
 
+import json
 import math
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from resilient_ml.drift import ConformalShiryaevRoberts, WhitenedShiryaevRoberts
 from resilient_ml.drift._recursion import recur
+from resilient_ml.drift.whitened import BY_EXCESS, _excess
 
 
 def remembering(count: int, seed: int) -> Any:
@@ -31,12 +33,22 @@ def swinging(count: int, seed: int) -> Any:
     return 0.94 * generator.normal(size=count) + 0.5 * np.sin(np.arange(count) * 2 * math.pi / 1000 + phase)
 
 
+def restless(count: int, seed: int) -> Any:
+    """Calm and wild times of some twenty observations each, with no memory of the level."""
+    spread = recur(np.zeros(1), np.full((count, 1), 0.95), 0.16 * noise_of(count, seed + 500))[:, 0]
+    return np.exp(spread) * noise_of(count, seed)[:, 0]
+
+
+def weekly(count: int, seed: int) -> Any:
+    return noise_of(count, seed)[:, 0] + np.sin((np.arange(count) + seed) * 2 * math.pi / 7)
+
+
 def noise_of(count: int, seed: int) -> Any:
     return np.random.default_rng(seed).normal(size=(count, 1))
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("draw", [remembering, overshooting, swinging])
+@pytest.mark.parametrize("draw", [remembering, overshooting, swinging, restless])
 def test_memory_and_slow_cycles_alarm_no_more_often_than_promised(draw: Any) -> None:
     plain = whitened = 0
     for seed in range(10):
@@ -45,6 +57,48 @@ def test_memory_and_slow_cycles_alarm_no_more_often_than_promised(draw: Any) -> 
         plain += len(for_all.update_many(stream))
         whitened += len(WhitenedShiryaevRoberts(reference, arl=1000).update_many(stream))
     assert whitened <= 100 < plain
+
+
+@pytest.mark.once
+def test_cycles_that_are_not_foretold_alarm_no_more_often_than_promised() -> None:
+    alarms = 0
+    for seed in range(10):
+        detector = WhitenedShiryaevRoberts(weekly(1000, seed), arl=1000)
+        alarms += len(detector.update_many(weekly(10_000, seed + 100)))
+    assert alarms <= 100
+
+
+def test_sums_that_vary_as_by_chance_are_no_memory() -> None:
+    found = [_excess(np.exp(0.5 * noise_of(1000, seed))) for seed in range(100)]
+    assert sum(one[0] > 0.0 for one in found) < 15
+    assert float(np.mean(found)) < 0.03
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_sums_of_what_goes_together_vary_more(times: int) -> None:
+    factors = np.hstack([np.repeat(noise_of(40_000 // times, 1), times, axis=0), noise_of(40_000, 2)])
+    found = _excess(factors)
+    expected = BY_EXCESS * (times - 1)
+    assert found[0] == pytest.approx(expected, rel=0.25, abs=0.1)
+    assert found[1] < 0.1
+    assert _excess(np.full((1000, 2), 0.7)).tolist() == [0.0, 0.0]
+
+
+def test_what_is_left_of_memory_makes_bets_smaller_and_is_kept() -> None:
+    detector, plain = (
+        WhitenedShiryaevRoberts(restless(1000, 1)),
+        WhitenedShiryaevRoberts(noise_of(1000, 1)[:, 0]),
+    )
+    assert min(detector.state()["excess"][6:]) > 1.0
+    assert max(plain.state()["excess"]) < 0.5
+    low, high = plain._table[-1], detector._table[-1]  # the factors of a value above all others
+    assert all(high[[0, 2, 4]] < low[[0, 2, 4]])
+    twin = WhitenedShiryaevRoberts.from_state(json.loads(json.dumps(detector.state())))
+    np.testing.assert_array_equal(twin._table, detector._table)
+    stream = restless(400, 2) + 2.0
+    assert twin.update_many(stream).tolist() == detector.update_many(stream).tolist() != []
+    twin.reset()
+    np.testing.assert_array_equal(twin._table, detector._table)
 
 
 @pytest.mark.once
