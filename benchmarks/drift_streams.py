@@ -60,6 +60,21 @@ def autoregressive(draw: np.random.Generator, count: int) -> Floats:
     return np.array(list(accumulate(noise.tolist(), lambda last, fresh: 0.5 * last + fresh)))
 
 
+def overshooting(draw: np.random.Generator, count: int) -> Floats:
+    """Swings within a few observations: 1.2 of the last value less half of the one before it, and noise."""
+    values = [0.0, 0.0]
+    for noise in draw.normal(size=count + 100).tolist():
+        values.append(1.2 * values[-1] - 0.5 * values[-2] + noise)
+    return np.array(values[-count:]) / 1.92
+
+
+def restless(draw: np.random.Generator, count: int) -> Floats:
+    """Calm and wild times: the deviation remembers for twenty observations, the level never."""
+    noise = (draw.normal(size=count) * math.sqrt(1.0 - 0.95**2)).tolist()
+    logarithms = np.array(list(accumulate(noise, lambda last, fresh: 0.95 * last + fresh)))
+    return np.exp(0.5 * logarithms - 0.25) * draw.normal(size=count)
+
+
 def daily(draw: np.random.Generator, count: int) -> Floats:
     """A cycle of 1000 observations, half a deviation up and down; the deviation is 1."""
     days = (np.arange(count) + draw.integers(1000)) / 1000.0
@@ -160,6 +175,8 @@ STREAMS = {
     ),
     "t(3)": Stream("scores", heavy),
     "AR(1) of 0.5": Stream("scores", autoregressive, {"AR(1), mean +1 sd": by(1.0)}),
+    "AR(2) of 1.2, -0.5": Stream("scores", overshooting),
+    "calm and wild times": Stream("scores", restless),
     "daily cycle": Stream("scores", daily),
     "Beta(8, 2)": Stream("scores", confidence(8, 2), {"Beta(8, 2) to Beta(6, 3)": to(confidence(6, 3))}),
     "errors 0.1": Stream(

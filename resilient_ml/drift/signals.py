@@ -87,10 +87,10 @@ class _Strata:
 
 
 def _apart(
-    make: Callable[[Floats, float], Detector], reference: Floats, arl: float, *, memory: bool = True
+    make: Callable[[Floats, float], Detector], reference: Floats, arl: float, every: int | None = None
 ) -> Detector:
-    """What *make* makes, given every so many observations where neighbours resemble each other."""
-    every = spacing(reference) if memory else 1
+    """What *make* makes, given *every* so many observations, or as many as neighbours resemble each other."""
+    every = every or spacing(reference)
     return make(reference, arl) if every == 1 else Thinned(make, reference, every=every, arl=arl)
 
 
@@ -213,9 +213,11 @@ class Numbers(Signal):
         if self.strata is not None:
             return SeasonalShiryaevRoberts(reference, arl=arl)
         if self.shape:  # a third of the false alarms
-            counts = _apart(
-                lambda rows, run: WindowedKS(rows, arl=run), reference, 3.0 * arl, memory=self.memory
-            )
+            every = 1
+            if self.memory:  # of the level, or of how far values are from it
+                far = np.abs(reference - np.median(reference))
+                every = max(spacing(reference), spacing(far))
+            counts = _apart(lambda rows, run: WindowedKS(rows, arl=run), reference, 3.0 * arl, every)
             return Combined([counts, self._of_level_and_spread(reference, 1.5 * arl)])
         return self._of_level_and_spread(reference, arl)
 

@@ -182,6 +182,7 @@ def test_strata_are_a_function_and_not_for_shapes() -> None:
         (Numbers("x", shape=True), hourly(1000, 9, depth=0.0)[:, 1], WindowedKS),
         (Numbers("x", shape=True), hourly(1000, 9, depth=0.0, memory=0.8)[:, 1], Thinned),
         (Numbers("x", shape=True, memory=False), hourly(1000, 9, memory=0.8)[:, 1], WindowedKS),
+        (Numbers("x", shape=True), np.repeat([1.0, 0.1], 500) * hourly(1000, 9, depth=0.0)[:, 1], Thinned),
         (Classes("x"), np.random.default_rng(1).integers(0, 3, 1000) * 1.0, CategoricalShiryaevRoberts),
         (Classes("x"), np.repeat(np.random.default_rng(1).integers(0, 3, 200), 5) * 1.0, Thinned),
         (Vectors("x"), np.random.default_rng(1).normal(size=(1000, 2)), RandomFeatureAverages),
