@@ -19,7 +19,7 @@ from .markov import MarkovShiryaevRoberts, few_errors, left_over
 from .random_features import RandomFeatureAverages
 from .seasonal import SeasonalShiryaevRoberts, visits
 from .stratified import StratifiedShiryaevRoberts, pairs
-from .thinned import Thinned, spacing
+from .thinned import Thinned, spacing, spacing_of_shape
 from .whitened import WhitenedShiryaevRoberts
 from .windowed_ks import WindowedKS
 
@@ -213,10 +213,7 @@ class Numbers(Signal):
         if self.strata is not None:
             return SeasonalShiryaevRoberts(reference, arl=arl)
         if self.shape:  # a third of the false alarms
-            every = 1
-            if self.memory:  # of the level, or of how far values are from it
-                far = np.abs(reference - np.median(reference))
-                every = max(spacing(reference), spacing(far))
+            every = spacing_of_shape(reference) if self.memory else 1
             counts = _apart(lambda rows, run: WindowedKS(rows, arl=run), reference, 3.0 * arl, every)
             return Combined([counts, self._of_level_and_spread(reference, 1.5 * arl)])
         return self._of_level_and_spread(reference, arl)
@@ -303,7 +300,8 @@ class Vectors(Signal):
 
     def detector(self, reference: Floats, arl: float) -> Detector:
         """Averages of random features."""
-        return _apart(lambda rows, run: RandomFeatureAverages(rows, arl=run), reference, arl)
+        every = spacing_of_shape(reference)
+        return _apart(lambda rows, run: RandomFeatureAverages(rows, arl=run), reference, arl, every)
 
     def part_name(self, part: int, detector: Detector) -> str:
         """The feature."""

@@ -149,6 +149,11 @@ def spacing(reference: npt.ArrayLike) -> int:
     return 1 if time <= NOTICEABLE else math.ceil(APART * time)
 
 
+def spacing_of_shape(reference: Floats) -> int:
+    """The same where calm and wild times count as memory too: how far values are from the middle."""
+    return max(spacing(reference), spacing(np.abs(reference - np.median(reference, axis=0))))
+
+
 def correlation_time(reference: npt.ArrayLike) -> float:
     """For how many observations a stream remembers: 1 where they are independent.
 

@@ -187,6 +187,11 @@ def test_strata_are_a_function_and_not_for_shapes() -> None:
         (Classes("x"), np.repeat(np.random.default_rng(1).integers(0, 3, 200), 5) * 1.0, Thinned),
         (Vectors("x"), np.random.default_rng(1).normal(size=(1000, 2)), RandomFeatureAverages),
         (Vectors("x"), np.repeat(np.random.default_rng(1).normal(size=(200, 2)), 5, axis=0), Thinned),
+        (
+            Vectors("x"),
+            np.repeat([[1.0], [0.1]], 500, axis=0) * np.random.default_rng(1).normal(size=(1000, 2)),
+            Thinned,
+        ),
         (Losses(), np.random.default_rng(1).random(1000) < 0.2, EShiryaevRoberts),
         (Losses(), np.repeat(np.random.default_rng(1).random(200) < 0.2, 5) * 1.0, Thinned),
     ],
