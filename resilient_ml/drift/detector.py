@@ -65,6 +65,8 @@ class Detector(ABC):
     alarmed_last: bool
     threshold: float
     _kind: ClassVar[str]
+    _version: ClassVar[int] = 1
+    """Of what a state holds."""
 
     def __init__(self, arl: float) -> None:
         remedy = "pass how many observations one false alarm may be apart, such as 10_000"
@@ -175,7 +177,7 @@ class Detector(ABC):
         counts = {"seen": self.seen, "refused": self.refused, "alarms": self.alarms}
         return {
             "detector": self._kind,
-            "version": 1,
+            "version": self._version,
             "statistic": self.statistic,
             "alarmed_last": self.alarmed_last,
             "evidence": shown,
@@ -190,10 +192,10 @@ class Detector(ABC):
         Raises:
             ValueError: *state* is of another detector or version.
         """
-        if state.get("detector") != cls._kind or state.get("version") != 1:
+        if state.get("detector") != cls._kind or state.get("version") != cls._version:
             raise ValueError(
-                f"state must be of {cls._kind!r} in version 1, got {state.get('detector')!r} in version "
-                f"{state.get('version')!r}; use the class that it was taken from"
+                f"state must be of {cls._kind!r} in version {cls._version}, got {state.get('detector')!r} in "
+                f"version {state.get('version')!r}; use the class that it was taken from, or begin anew"
             )
         detector = cls._load(state)
         detector.statistic = float(state["statistic"])

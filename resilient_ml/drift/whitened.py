@@ -107,6 +107,7 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
     """
 
     _kind: ClassVar[str] = "WhitenedShiryaevRoberts"
+    _version: ClassVar[int] = 2
     _averages: list[float]
     _earlier: float
 
