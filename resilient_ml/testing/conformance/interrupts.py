@@ -66,12 +66,17 @@ def _out_of_the_model(subject: Subject, world: World, kind: type[BaseException])
 
 # -- at every await ----------------------------------------------------------------------------------------
 
-_INTERRUPT = _KeyboardInterrupt("delivered while the call waited")
+
+def _interruption() -> BaseException:
+    """A new one for each call, as one remembers all frames that it ever went through."""
+    return _KeyboardInterrupt("delivered while the call waited")
 
 
 async def _interrupted(scene: Scene, step: int) -> End:
+    raised = scene.raised = _interruption()
+
     def interrupt() -> None:
-        raise _INTERRUPT
+        raise raised
 
     try:
         return End(await meddled(scene, step, interrupt))
@@ -82,7 +87,7 @@ async def _interrupted(scene: Scene, step: int) -> End:
 
 
 def _judge(scene: Scene) -> None:
-    if scene.how.error is not _INTERRUPT:
+    if scene.how.error is not scene.raised:
         raise BrokenPromise(f"KeyboardInterrupt came and the call ended as {scene.how.kind}", _THROUGH)
 
 
@@ -105,10 +110,11 @@ def _at_wait(subject: Subject, world: World, step: int, rivals: int, allowed: Cr
     """Interrupt a fresh policy's call at its *step*-th wait; False where it does not wait so often."""
     guard = subject.make()
     failing = _failing_first(subject, world, guard)
+    raised = _interruption()
     struck: list[int] = []
 
     def interrupted() -> Any:
-        with _interrupt_at(step, struck):
+        with _interrupt_at(step, raised, struck):
             return world.retake(failing())
 
     calls = [subject.answers_for(world, guard)] * rivals
@@ -116,7 +122,7 @@ def _at_wait(subject: Subject, world: World, step: int, rivals: int, allowed: Cr
     if not struck:
         return False
     where = f"at its wait number {step}{f', beside {rivals} others' if rivals else ''}"
-    if ends[-1].error is not _INTERRUPT:
+    if ends[-1].error is not raised:
         raise BrokenPromise(
             f"{where}: KeyboardInterrupt came and the call ended as {ends[-1].kind}", _THROUGH
         )
@@ -146,8 +152,8 @@ def _failing_first(subject: Subject, world: World, guard: Guard) -> Callable[[],
 
 
 @contextlib.contextmanager
-def _interrupt_at(step: int, struck: list[int]) -> Iterator[None]:
-    """Raise an interrupt out of this thread's *step*-th wait, which is then not begun."""
+def _interrupt_at(step: int, raised: BaseException, struck: list[int]) -> Iterator[None]:
+    """Raise *raised* out of this thread's *step*-th wait, which is then not begun, and note the step."""
     clock = clock_now()
     own = threading.get_ident()
     wait = clock.wait
@@ -159,7 +165,7 @@ def _interrupt_at(step: int, struck: list[int]) -> Iterator[None]:
             waits += 1
             if waits == step:
                 struck.append(step)
-                raise _INTERRUPT
+                raise raised
         return wait(ready, until, **how)
 
     vars(clock)["wait"] = interrupted

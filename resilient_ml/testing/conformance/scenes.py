@@ -32,6 +32,7 @@ class Scene:
         inside: How many calls are inside it.
         left: How many still were when the call had ended.
         struck: How often it had been entered when that was felt; None before.
+        raised: What it was interrupted with, if it was.
         how: What the call ended in.
         rivals: What its rivals ended in.
         crowd: How a crowd fared afterwards.
@@ -45,6 +46,7 @@ class Scene:
     inside: int = 0
     left: int = 0
     struck: int | None = None
+    raised: BaseException | None = None
     how: End = field(default_factory=End)
     rivals: list[End] = field(default_factory=list)
     crowd: Crowd | None = None

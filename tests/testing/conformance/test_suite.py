@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import tracemalloc
+import weakref
 from collections import deque
 
 import pytest
@@ -248,6 +249,19 @@ def test_it_runs_on_no_thread_that_keeps_real_time_beside_virtual_time(monkeypat
     monkeypatch.setattr(subject, "governing", lambda: None)
     with virtual_time(), pytest.raises(RuntimeError, match="virtual time runs already, in another thread"):
         conformance.run(Policy, only="looks")
+
+
+def test_nothing_that_was_checked_is_kept():
+    gone = []
+
+    def make():
+        policy = Retry(2, backoff=ConstantBackoff(1))
+        gone.append(weakref.ref(policy))
+        return policy
+
+    assert conformance.check(make, only={"interrupts", "cancellation", "growth", "clocks"}).ok
+    gc.collect()
+    assert not any(one() for one in gone)
 
 
 @pytest.mark.parametrize("frozen", [True, False])
