@@ -55,6 +55,9 @@ BY_EXCESS = 3.5
 lengths simulated with references of 1000 and an *arl* of 10 000 for autoregressions of up to three values,
 moving averages, cycles of 7 and 24 and spreads that change slowly."""
 
+SMALLEST = 1e-290
+"""What differs by less is not foretold: squares and steps of it would be no numbers to divide by."""
+
 FINEST = 1e-12
 """What is left is taken in steps of this share of the furthest: less than that is of rounding."""
 
@@ -133,8 +136,8 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
         past[2:, 0] = centred[:-2]
         past[1:, 1:] = averages[:-1]
         # A value that never changes is off its mean by rounding, which foretells nothing.
-        varies = farthest > FINEST * float(np.abs(values).max())
-        weights = _least_squares(past, centred) if varies else np.zeros(FORETELLING)
+        varies = farthest > max(FINEST * float(np.abs(values).max()), SMALLEST)
+        weights = _least_squares(past / farthest, centred / farthest) if varies else np.zeros(FORETELLING)
         self._weigh(weights)
         self._excess = np.zeros(BETS)
         rest = self._rest(centred, past @ weights) if self._foretells else centred

@@ -193,6 +193,24 @@ def test_a_reference_of_numbers_whose_squares_are_none_is_refused() -> None:
         WhitenedShiryaevRoberts(np.where(np.arange(200) % 2, 1e200, -1e200))
 
 
+@pytest.mark.parametrize("power", [-900, -300, 300])
+def test_the_unit_does_not_matter(power: int) -> None:
+    stream = overshooting(3000, 5)
+    stream[2500:] += 4.0
+    unit = 2.0**power
+    plain, scaled = WhitenedShiryaevRoberts(stream[:1000]), WhitenedShiryaevRoberts(stream[:1000] * unit)
+    assert scaled.state()["weights"] == pytest.approx(plain.state()["weights"])
+    found = plain.update_many(stream[1000:]).tolist()
+    assert scaled.update_many(stream[1000:] * unit).tolist() == found != []
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-320])
+def test_numbers_that_are_hardly_any_are_ranked_as_they_are(unit: float) -> None:
+    detector = WhitenedShiryaevRoberts(unit * noise_of(1000, 1)[:, 0])
+    assert detector.update_many(unit * noise_of(1000, 2)[:, 0]).tolist() == []
+    assert len(detector.update_many(np.ones(300))) > 0
+
+
 @pytest.mark.parametrize("draw", [remembering, overshooting])
 @pytest.mark.parametrize("size", [1, 2, 63, 64, 128, 200])
 def test_what_the_past_was_is_known_wherever_a_batch_ends(size: int, draw: Any) -> None:
