@@ -15,7 +15,7 @@ from .rule import Action, Part, Rule, TextOf, Watch, kind_of_value, text_reader
 _STEP = 64
 """No more characters are read at once of a text that comes in chunks."""
 _PROBE = 16
-"""So many of the last characters are searched for before them: the nearest place gives the period."""
+"""So many characters are searched for before them: where they are found gives the period."""
 _LONGEST = 512
 """The longest period, in characters."""
 _WORDS = 200

@@ -162,34 +162,29 @@ def _grown(subject: Subject, world: World, guarded: Any) -> tuple[int, int]:
 
     def calls() -> int:
         """How many the next round has, 0 if it is enough."""
+        nonlocal called
         gc.collect()
         marks.append((tracemalloc.get_traced_memory()[0], called))
         enough = called >= _MOST_CALLS or (len(marks) > 2 and grown()[0] <= _MOST_GROWTH)
-        return 0 if enough else max(_CALLS, called // 4)
+        number = 0 if enough else max(_CALLS, called // 4)
+        called += number
+        return number
 
     def call() -> None:
-        nonlocal called
-        while True:
-            time.sleep(_SETTLE_SECONDS)
-            number = calls()
-            if not number:
-                return
+        time.sleep(_SETTLE_SECONDS)
+        while number := calls():
             for _ in range(number):
-                called += 1
                 with contextlib.suppress(Exception):
                     world.take(subject.call(guarded))
+            time.sleep(_SETTLE_SECONDS)
 
     async def acall() -> None:
-        nonlocal called
-        while True:
-            await anyio.sleep(_SETTLE_SECONDS)
-            number = calls()
-            if not number:
-                return
+        await anyio.sleep(_SETTLE_SECONDS)
+        while number := calls():
             for _ in range(number):
-                called += 1
                 with contextlib.suppress(Exception):
                     await world.atake(subject.call(guarded))
+            await anyio.sleep(_SETTLE_SECONDS)
 
     _on_its_thread(world, call, acall)
     return grown()
