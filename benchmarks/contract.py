@@ -33,6 +33,9 @@ WORDS = [
 PROSE = " ".join(random.Random(1).choices(WORDS, k=len(TEXT)))[: len(TEXT)]
 """Words that come again, in no order that does."""
 
+TYPESET = PROSE.replace("mo", "m\u00f6").replace("del ba", "del\u2014\u201cba\u201d")
+"""The same as most models write it: with letters and signs that are not ASCII."""
+
 
 def main() -> None:
     """Run, and print two tables."""
@@ -74,6 +77,7 @@ def main() -> None:
         f"length, {len(TEXT):,} letters": (TEXT, Contract(Length(1, 8000)), len),
         f"loops, {len(TEXT):,} letters": (TEXT, Contract(NoRepetition()), len),
         "loops, the same of prose": (PROSE, Contract(NoRepetition()), len),
+        "loops, that beyond ASCII": (TYPESET, Contract(NoRepetition()), len),
     }
     print("\ncost of a call, us           contract   by hand   of a 1 ms call")
     for name, (value, contract, by_hand) in answers.items():

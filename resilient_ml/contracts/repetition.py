@@ -7,15 +7,25 @@ import re
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, cycle
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .. import _checks
 from .rule import Action, Part, Rule, TextOf, Watch, kind_of_value, text_reader
 
+_SMALL_IN_TWO = "\u0130"
+"""A letter that is two characters in small, of which one is in no word."""
+_LAST_SIGMA = "\u03c2"
+"""What a sigma is in small where a word ends."""
 _STEP = 64
 """No more characters are read at once of a text that comes in chunks."""
 _PROBE = 16
 """So many characters are searched for before them: where they are found gives the period."""
+_ROUND = 64
+"""After so many looks those follow that go as far back."""
 _LONGEST = 512
 """The longest period, in characters."""
 _WORDS = 200
@@ -25,15 +35,22 @@ _HOP = 50
 _FEW = 50
 """Fewer phrases are not judged."""
 _PHRASE = 4
-_WORD = re.compile(
-    r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u0e00-\u0eff\u3040-\u9fff\uac00-\ud7af]+"
-)
+_ALONE = ((0x0E00, 0x0EFF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xAC00, 0xD7AF))
+"""Scripts without blanks, each letter of which is a word: Thai and Lao, Chinese, Japanese and Korean."""
+_EACH = "".join(f"{chr(first)}-{chr(last)}" for first, last in _ALONE)
+_WORD = re.compile(rf"[{_EACH}]|[^\W{_EACH}]+")
 _ASCII = (
     "".join(chr(code).lower() if chr(code).isalnum() or code == ord("_") else " " for code in range(128))
     .encode()
     .ljust(256)
 )
-"""Letters in small and all else as blanks: the same words where there are no other letters, in less time."""
+"""Letters in small and all else as blanks."""
+_PLANE = 0x10000
+"""So many characters are in the tables; beyond are few letters and many signs."""
+_INSIDE = 0x7FFF
+"""The largest number of a letter that makes words with others; one that is a word has a larger one."""
+_STRANGE = 32
+"""So many different signs beyond are looked at one by one; with more the text is read in a slower way."""
 
 
 class NoRepetition(Rule):
@@ -71,6 +88,13 @@ class NoRepetition(Rule):
         self.times: int = _checks.whole("times", times, at_least=2, remedy="pass 6, say")
         self.span: int = _checks.whole("span", span, at_least=32, remedy="pass 128, say")
         self.share: float = _checks.share("share", share, remedy="pass 0.65, say")
+        shortest = self.span // self.times or 1
+        self._probe = min(_PROBE, self.span // 4)
+        self._step = self.span - shortest - self._probe + 1
+        apart = (2 * (look & -look) * self._step for look in range(1, _ROUND))
+        reaches = [min(_LONGEST, (far + self._probe - 2) // (times - 1)) for far in apart]
+        self._reaches = (*reaches, _LONGEST)
+        self._first_reaches = tuple(min(far, at * self._step) for at, far in enumerate(self._reaches, 1))
 
     def flaw(self, value: Any) -> str | None:
         """What is repeated; every loop is found, wherever in the text it is."""
@@ -85,26 +109,33 @@ class NoRepetition(Rule):
 
         A loop with the period p is max(p * times, span) characters long, so a look need not be near its end:
         a probe in it that is there a period before too shows the period; what is around it, the length.
-        The longer the period, the fewer looks that takes: every second one goes twice as far back.
+        The longer the period, the fewer looks that takes: every m-th meets all that are long enough for
+        ``(times - 1) * p >= m * step + probe - 1``, so every second look goes about twice as far back.
         """
-        probe = min(_PROBE, self.span // 4)
-        shortest = self.span // self.times or 1
-        step = self.span - shortest - probe + 1
+        probe, step = self._probe, self._step
         longest = min(_LONGEST, len(text) // self.times)
-        for look in range(1, (len(text) - probe) // step + 1):
-            begin = look * step
-            end = begin + probe
-            sought = text[begin:end]
-            lowest = max(0, begin - min(2 * shortest * (look & -look), longest))
-            place = text.rfind(sought, lowest, end - 1)
-            while place >= 0:
-                period = begin - place
-                if self._goes_on(text, begin, end, period):
+        looks = range(step, len(text) - probe + 1, step)
+        for begin, reach in zip(looks, chain(self._first_reaches, cycle(self._reaches)), strict=False):
+            lowest = begin - reach if reach < longest else begin - longest
+            if text[begin : begin + probe] in text[lowest : begin + probe - 1]:
+                period = self._period(text, begin, lowest)
+                if period is not None:
                     return _loop_of(period)
-                if period < probe:
-                    # A row that is too short for a loop; no loop has two places of one row a period apart.
-                    place -= _most(functools.partial(_same_before, text, begin, period), begin - lowest)
-                place = text.rfind(sought, lowest, place + probe - 1)
+        return None
+
+    def _period(self, text: str, begin: int, lowest: int) -> int | None:
+        """The period of the loop that the probe at *begin* is in, of those that begin from *lowest* on."""
+        probe = self._probe
+        end = begin + probe
+        sought = text[begin:end]
+        place = end - probe
+        while (place := text.rfind(sought, lowest, place + probe - 1)) >= 0:
+            period = begin - place
+            if self._goes_on(text, begin, end, period):
+                return period
+            if period < probe:
+                # A row that is too short for a loop; no loop has two places of one row a period apart.
+                place -= _most(functools.partial(_same_before, text, begin, period), begin - lowest)
         return None
 
     def _goes_on(self, text: str, begin: int, end: int, period: int) -> bool:
@@ -119,19 +150,20 @@ class NoRepetition(Rule):
         return before + after >= more
 
     def _phrases(self, text: str) -> str | None:
-        words: Sequence[object] = (
-            text.encode().translate(_ASCII).split() if text.isascii() else _WORD.findall(text.lower())
-        )
-        count = len(words) - _PHRASE + 1
-        # Of all phrases no fewer differ than of every second, and in a window no more come again than in all.
-        first, second = words[::2], words[1::2]
-        again = (count + 1) // 2 - len(set(zip(first, second, first[1:], second[1:], strict=False)))
-        for begin in range(0, count - _FEW + 1, _HOP):
-            size = min(_WORDS, count - begin)
-            if not self._too_few(size, (size + 1) // 2 - again):
+        phrases = _alike(text)
+        again = _come_again(phrases)
+        words: Sequence[str] = ()
+        for begin in range(0, len(phrases) - _FEW + 1, _HOP):
+            size = min(_WORDS, len(phrases) - begin)
+            # In a window no more come again than in all, and no more of the phrases than of what makes them
+            # alike.
+            if not (
+                self._too_many(size, again)
+                and self._too_many(size, _come_again(phrases[begin : begin + size]))
+            ):
                 continue
-            window = set(_in_phrases(words[begin : begin + size + _PHRASE - 1]))
-            found = self.judged(size, len(window))
+            words = words or _WORD.findall(text.lower())
+            found = self.judged(size, len(set(_in_phrases(words[begin : begin + size + _PHRASE - 1]))))
             if found is not None:
                 return found
         return None
@@ -151,16 +183,73 @@ class NoRepetition(Rule):
 
     def judged(self, phrases: int, different: int) -> str | None:
         """What is wrong with so many phrases, of which so many are different."""
-        if phrases < _FEW or not self._too_few(phrases, different):
+        if phrases < _FEW or not self._too_many(phrases, phrases - different):
             return None
         return f"says {phrases} phrases of {_PHRASE} words, of which {different} differ"
 
-    def _too_few(self, phrases: int, different: int) -> bool:
-        return 1.0 - different / phrases > self.share
+    def _too_many(self, phrases: int, again: int) -> bool:
+        return again > self.share * phrases
 
     def watch(self, text_of: TextOf) -> Watch:
         """Looks at the end of what has come."""
         return _RepetitionWatch(self, text_of)
+
+
+def _alike(text: str) -> NDArray[np.uint64]:
+    """A number for each phrase of *text*, the same for phrases that are the same, shape (phrases,).
+
+    Others may share it: the numbers are of the first two letters of each word, where those are enough.
+    """
+    words = _words_alike(text)
+    count = max(0, len(words) - _PHRASE + 1)
+    return np.ndarray((count,), np.uint64, words, 0, (words.itemsize,))
+
+
+def _words_alike(text: str) -> NDArray[np.uint16]:
+    """A number for each word of *text*, the same for words that are the same, shape (words,)."""
+    words: NDArray[np.uint16]
+    if text.isascii():
+        marks = f" {text} ".encode().translate(_ASCII)
+        in_word = np.frombuffer(marks, np.uint8) != ord(" ")
+        before = (in_word[1:] > in_word[:-1]).nonzero()[0]
+        words = np.ndarray((len(marks) - 2,), np.uint16, marks, 1, (1,)).take(before)
+        return words
+    codes = np.frombuffer(f" {text} ".encode("utf-32-le", "surrogatepass"), np.uint32)
+    strange = set(codes[codes >= _PLANE].tolist()) if codes.max() >= _PLANE else set()
+    if len(strange) > _STRANGE or any(map(_WORD.match, map(chr, strange))) or _SMALL_IN_TWO in text:
+        return np.fromiter(map(hash, _WORD.findall(text.lower())), np.int64).astype(np.uint16)
+    letters, inside = (table.take(codes, mode="clip") for table in _alphabet())
+    before = (letters[1:] > inside[:-1]).nonzero()[0]
+    first, second = letters[1:].take(before), (letters & inside)[2:].take(before)
+    second &= inside[1:].take(before)
+    words = first * np.uint16(251) + second
+    return words
+
+
+@functools.cache
+def _alphabet() -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """Two tables by character: its number, the same in small, and `_INSIDE` where a word may go on after it.
+
+    Both are 0 for what is in no word. The last character is not, and stands for all beyond.
+    """
+    every = "".join(map(chr, range(_PLANE)))
+    small = every.replace(_SMALL_IN_TWO, "i").lower().replace(_LAST_SIGMA, "\u03c3")
+    numbers = np.frombuffer(small.encode("utf-32-le", "surrogatepass"), np.uint32) % _INSIDE + 1
+    letters, inside = np.zeros((2, _PLANE), np.uint16)
+    for run in re.finditer(r"\w+", every):
+        letters[run.start() : run.end()] = numbers[run.start() : run.end()]
+        inside[run.start() : run.end()] = _INSIDE
+    for first, last in _ALONE:
+        letters[first : last + 1] = np.arange(first, last + 1) % _INSIDE + _INSIDE + 1
+        inside[first : last + 1] = 0
+    return letters, inside
+
+
+def _come_again(phrases: NDArray[np.uint64]) -> int:
+    """How many of *phrases* are there before."""
+    ordered = phrases.copy()
+    ordered.sort()
+    return len(phrases) - 1 - int(np.count_nonzero(ordered[1:] != ordered[:-1]))
 
 
 def _in_phrases(words: Sequence[object]) -> Iterable[tuple[object, ...]]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from resilient_ml.contracts import Check, Language, Length, NoRepetition, Pattern, Schema, Script
 from resilient_ml.contracts.fits import check_type, misfit
+from resilient_ml.contracts.repetition import _WORD, _alike, _words_alike
 
 PROSE = """A breaker that is open holds every call back until its time is over, and then lets a few of them
 through to see whether the model is well again. Where they succeed it closes, and traffic flows as it did
@@ -500,6 +501,55 @@ def test_a_window_is_judged_whatever_is_said_around_it() -> None:
         text = " ".join([*fresh[:before], *said, *fresh[before:]])
         assert "phrases of 4 words" in str(rule.flaw(text))
         assert rule.flaw(" ".join([*fresh[:before], *said[:80], *fresh[before:]])) is None
+
+
+LETTERS = "aAbzZ_09\u00e4\u00c4\u0130i\u03a3\u03c3\u03c2\u0414\u0434\u1e9e\u00df\u1ea0\u1ea1\u023a\u2c65"
+"""Small and large, of one and two characters in small, and one that depends on where it is."""
+SIGNS = " .-'\u2019\u2014\u0307\u200d\ufe0f\ud800\uffff\U0001f600\u3002"
+WORDS = "\u0e01\u0e4f\u4e00\u4e01\uac00\u304b\u30ab"
+STRANGE = "\u212a\uff21\U00020000\U0001d400\u13a0"
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    st.lists(
+        st.text(LETTERS, max_size=3) | st.text(LETTERS + SIGNS + WORDS, max_size=4) | st.text(max_size=3),
+        max_size=40,
+    ).map(" ".join)
+    | st.text(LETTERS + SIGNS + WORDS + STRANGE, max_size=60),
+)
+@example("\u4e00a b c d \u4e00e b c d")
+@example("\u13a0\u13a0 \u13a0a \u13a0 b c")
+@example("\u03a3\u03a3 b c d \u03c3\u03c3 b c d")
+@example("".join(map(chr, range(0x2000, 0x2064))) + "a a a a a")
+def test_phrases_that_are_the_same_have_the_same_number(text: str) -> None:
+    words = _WORD.findall(text.lower())
+    phrases = list(zip(words, words[1:], words[2:], words[3:], strict=False))
+    numbers = _alike(text).tolist()
+    assert len(numbers) == len(phrases)
+    assert len(set(zip(phrases, numbers, strict=True))) == len(set(phrases))
+
+
+def test_each_letter_makes_words_like_its_small_one() -> None:
+    for code in (*range(128, 0x10000), *range(0x1F000, 0x20100)):
+        letter = chr(code)
+        if letter == "\u0130":
+            continue
+        text = f"{letter}b c d{letter} e {letter.lower()}b c d{letter} e"
+        words = _WORD.findall(text.lower())
+        numbers = _words_alike(text).tolist()
+        assert len(numbers) == len(words)
+        assert len(set(zip(words, numbers, strict=True))) == len(set(words)), text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["ab", "ac", "b", "cd"], ["\u00e4b", "\u00e4c", "b", "\u0434d"], list("\u4e00\u4e01\u4e02\u4e03")],
+)
+def test_most_phrases_that_differ_have_different_numbers(words: list[str]) -> None:
+    said = random.Random(1).choices(words, k=400)
+    phrases = set(zip(said, said[1:], said[2:], said[3:], strict=False))
+    assert len(set(_alike(" ".join(said)).tolist())) == len(phrases)
 
 
 def longest_loop(text: str, times: int, span: int) -> int | None:
