@@ -214,11 +214,16 @@ def _words_alike(text: str) -> NDArray[np.uint16]:
         before = (in_word[1:] > in_word[:-1]).nonzero()[0]
         words = np.ndarray((len(marks) - 2,), np.uint16, marks, 1, (1,)).take(before)
         return words
-    codes = np.frombuffer(f" {text} ".encode("utf-32-le", "surrogatepass"), np.uint32)
-    strange = set(codes[codes >= _PLANE].tolist()) if codes.max() >= _PLANE else set()
-    if len(strange) > _STRANGE or any(map(_WORD.match, map(chr, strange))) or _SMALL_IN_TWO in text:
-        return np.fromiter(map(hash, _WORD.findall(text.lower())), np.int64).astype(np.uint16)
-    letters, inside = (table.take(codes, mode="clip") for table in _alphabet())
+    text = f" {text} "
+    codes: NDArray[Any] = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), "<u2")
+    in_two = _SMALL_IN_TWO in text
+    if in_two or len(codes) > len(text):
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+        strange = set(codes[codes >= _PLANE].tolist())
+        if in_two or len(strange) > _STRANGE or any(map(_WORD.match, map(chr, strange))):
+            return np.fromiter(map(hash, _WORD.findall(text.lower())), np.int64).astype(np.uint16)
+    letters_of, inside_of = _alphabet()
+    letters, inside = letters_of.take(codes, mode="clip"), inside_of.take(codes, mode="clip")
     before = (letters[1:] > inside[:-1]).nonzero()[0]
     first, second = letters[1:].take(before), (letters & inside)[2:].take(before)
     second &= inside[1:].take(before)
@@ -234,7 +239,7 @@ def _alphabet() -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """
     every = "".join(map(chr, range(_PLANE)))
     small = every.replace(_SMALL_IN_TWO, "i").lower().replace(_LAST_SIGMA, "\u03c3")
-    numbers = np.frombuffer(small.encode("utf-32-le", "surrogatepass"), np.uint32) % _INSIDE + 1
+    numbers = np.frombuffer(small.encode("utf-32-le", "surrogatepass"), "<u4") % _INSIDE + 1
     letters, inside = np.zeros((2, _PLANE), np.uint16)
     for run in re.finditer(r"\w+", every):
         letters[run.start() : run.end()] = numbers[run.start() : run.end()]

@@ -520,7 +520,8 @@ STRANGE = "\u212a\uff21\U00020000\U0001d400\u13a0"
 )
 @example("\u4e00a b c d \u4e00e b c d")
 @example("\u13a0\u13a0 \u13a0a \u13a0 b c")
-@example("\u03a3\u03a3 b c d \u03c3\u03c3 b c d")
+@example("\u03a3\u03a3 b c d \u03c3\u03c2 b c d")
+@example("b c d a\u4e00 b c d a\u4e01")
 @example("".join(map(chr, range(0x2000, 0x2064))) + "a a a a a")
 def test_phrases_that_are_the_same_have_the_same_number(text: str) -> None:
     words = _WORD.findall(text.lower())
@@ -591,7 +592,9 @@ def test_every_loop_is_found_and_nothing_else(
     assert (found is None) == (loop is None), loop
 
 
-@pytest.mark.parametrize("period", [1, 20, 21, 22, 42, 43, 85, 86, 170, 171, 300, 512, 513])
+@pytest.mark.parametrize(
+    "period", [1, 20, 21, 22, 39, 40, 42, 43, 76, 77, 85, 86, 150, 151, 170, 171, 297, 298, 512, 513]
+)
 def test_a_loop_of_any_period_is_found_wherever_it_begins(period: int) -> None:
     draw = random.Random(period)
     piece, before, after = (
@@ -606,6 +609,25 @@ def test_a_loop_of_any_period_is_found_wherever_it_begins(period: int) -> None:
             flaw = NoRepetition(share=1).flaw(text)
             assert (flaw is not None) == found, (begin, short)
             assert flaw is None or f" {period} character" in flaw
+
+
+@pytest.mark.parametrize("period", [21, 150, 298, 400])
+def test_a_loop_is_found_in_a_long_text_and_at_its_end(period: int) -> None:
+    draw = random.Random(period)
+    piece, fresh = ("".join(draw.choices(string.ascii_letters, k=size)) for size in (period, 12_000))
+    loop = (piece * 7)[: max(6 * period, 128)]
+    for begin in (*range(740), *range(740, 12_000, 97)):
+        for after in ("", fresh[begin:]):
+            assert NoRepetition(share=1).flaw(f"{fresh[:begin]}!{loop}" + ("?" + after if after else after))
+
+
+def test_phrases_are_counted_to_the_last_one() -> None:
+    words = [first + second for first in "abcdefgh" for second in "abcdefgh"]
+    rule = NoRepetition(times=1000, share=0.5)
+    for fresh, flaw in ((50, None), (49, "says 100 phrases of 4 words, of which 49 differ")):
+        said = (words[:fresh] * 3)[:103]
+        assert rule.flaw(" ".join([*said, "."])) == flaw
+        assert rule.flaw(" ".join([*said, "\u2014"])) == flaw
 
 
 def test_rows_that_are_too_short_for_a_loop_take_no_time() -> None:
