@@ -3,9 +3,10 @@
 ``y <- y * factor + added`` needs its last value for the next. But what a stretch does to the value before it
 is of that form again, so each stretch can begin from 0 beside all others; what came before is brought in
 after, times the product of the factors since. It works for ``y <- max(y * factor, added)`` as well, as
-factors are not negative.
+factors are not negative. What the ends of few stretches do is taken together by twos, by fours, and so on.
 
-Source: G. E. Blelloch, "Prefix Sums and Their Applications", Carnegie Mellon University, CMU-CS-90-190, 1990.
+Source: G. E. Blelloch, "Prefix Sums and Their Applications", Carnegie Mellon University, CMU-CS-90-190, 1990;
+W. D. Hillis, G. L. Steele, "Data Parallel Algorithms", Communications of the ACM 29(12), 1986.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from numpy.typing import NDArray
 
 from .detector import Floats
 
-FEW: Final = 8
-"""So few steps are gone one after another."""
-
 STRETCH: Final = 16
 """The steps of a stretch of many: the more are beside each other, the fewer the calls."""
+
+FEW: Final = STRETCH * STRETCH
+"""So few steps are not laid out in stretches."""
 
 CELLS: Final = 36 * 1024
 """So many numbers at once are good: the calls are few, and the numbers stay near the core."""
@@ -64,33 +65,47 @@ def recur(held: Floats, factors: Floats, added: Floats, join: np.ufunc = np.add)
     """
     count, columns = factors.shape
     if count <= FEW:
-        return _along(held, factors, added, join, np.empty_like(factors))
-    steps = STRETCH if count > STRETCH * STRETCH else FEW
-    stretches = -(-count // steps)
-    size = steps * stretches * columns
+        return _doubled(held, factors, added, join)
+    stretches = -(-count // STRETCH)
+    size = STRETCH * stretches * columns
     room = _borrow(4 * size)
-    beside, joined, own, since = room[: 4 * size].reshape(4, steps, -1)
+    beside, joined, own, since = room[: 4 * size].reshape(4, STRETCH, -1)
     _lay(factors, beside, 1.0)
     if added is factors:
         joined = beside
     else:
         _lay(added, joined, 0.0)
-    _along(np.zeros(stretches * columns), beside, joined, join, own)
+    _along(beside, joined, join, own)
     _products(beside, since)
     ends = recur(held, since[-1].reshape(stretches, -1), own[-1].reshape(stretches, -1), join)
     since[:, :columns] *= held
     since[:, columns:] *= ends[:-1].ravel()
     join(own, since, out=own)
-    values = np.empty((stretches, steps, columns))
-    values[:] = own.reshape(steps, stretches, columns).transpose(1, 0, 2)
+    values = np.empty((stretches * STRETCH, columns))
+    _as_steps(values, columns)[:] = _beside(own, columns).T
     _give_back(room)
-    return values.reshape(-1, columns)[:count]
+    return values[:count]
 
 
-def _along(held: Floats, factors: Floats, added: Floats, join: np.ufunc, values: Floats) -> Floats:
-    for row, factor, more in zip(values, factors, added, strict=True):
-        held = join(np.multiply(held, factor, out=row), more, out=row)
+def _doubled(held: Floats, factors: Floats, added: Floats, join: np.ufunc) -> Floats:
+    """What one step does, then two, four and so on, up to all."""
+    values, since = added.copy(), factors.copy()
+    far = 1
+    while far < len(values):
+        join(values[far:], since[far:] * values[:-far], out=values[far:])
+        since[far:] *= since[:-far]
+        far *= 2
+    since *= held
+    join(values, since, out=values)
     return values
+
+
+def _along(factors: Floats, added: Floats, join: np.ufunc, values: Floats) -> None:
+    """Go all steps from nothing on, one after another."""
+    held = values[0]
+    held[:] = added[0]
+    for row, factor, more in zip(values[1:], factors[1:], added[1:], strict=True):
+        held = join(np.multiply(held, factor, out=row), more, out=row)
 
 
 def _products(factors: Floats, values: Floats) -> None:
@@ -104,11 +119,20 @@ def _products(factors: Floats, values: Floats) -> None:
 def _lay(rows: Floats, beside: Floats, fill: float) -> None:
     """Lay *rows* out, filled up, so that step *i* of every stretch is in ``beside[i]``."""
     count, columns = rows.shape
-    steps = len(beside)
-    missing = -count % steps
+    missing = -count % STRETCH
     if missing:
         rows = np.concatenate([rows, np.full((missing, columns), fill)])
-    beside.reshape(steps, -1, columns)[:] = rows.reshape(-1, steps, columns).transpose(1, 0, 2)
+    _beside(beside, columns)[:] = _as_steps(np.ascontiguousarray(rows), columns).T
+
+
+def _as_steps(rows: Floats, columns: int) -> NDArray[np.void]:
+    """*rows* by stretch and step, each as one piece: pieces are copied faster than their numbers."""
+    return _beside(rows, columns).reshape(-1, STRETCH)
+
+
+def _beside(rows: Floats, columns: int) -> NDArray[np.void]:
+    """*rows* with every *columns* numbers as one piece."""
+    return rows.view(np.dtype((np.void, columns * rows.itemsize)))
 
 
 _rooms: list[Floats] = []

@@ -141,7 +141,7 @@ class CategoricalShiryaevRoberts(Detector):
             weights = KEPT[used - 1 :: -1, bet]
             held[:, bet] += np.bincount(bins[:used], weights=weights, minlength=self.categories + 1)
         self._counts = held.T.tolist()
-        self._recent.extend(bins[:used].tolist())
+        self._recent.extend(bins[max(0, used - MEMORY) : used].tolist())
         return used, place >= 0
 
     def _recent_counts(self, bins: npt.NDArray[np.intp], held: Floats) -> Floats:
@@ -160,9 +160,9 @@ class CategoricalShiryaevRoberts(Detector):
         left, added = KEPT.take(gaps, 0), KEPT.take(gaps - 1, 0)
         left[first] = 0.0
         added[first] = held[grouped[first]] * KEPT[order[first]]
-        counts = np.empty_like(left)
-        counts[order] = recur(np.zeros(len(RATES)), left, added)
-        return counts
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return recur(np.zeros(len(RATES)), left, added).take(back, 0)
 
     def _explain(self) -> Evidence:
         bins = np.array(self._recent)
