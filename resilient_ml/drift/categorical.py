@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
+from operator import mul
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,6 +20,8 @@ RATES = (0.05, 0.01)
 PRIOR = 20.0
 """How many observations the reference counts for against the recent ones."""
 
+LEFT = 1.0 - RATES[-1]
+
 MEMORY = 1024
 KEPT = (1.0 - np.array(RATES)) ** np.arange(TOGETHER + 1.0)[:, None]
 """What is left of an observation after so many others, at each rate."""
@@ -28,7 +31,23 @@ MOST = 1_000_000
 """So large a category is more likely an id, and there would be a count for each below it."""
 
 FEW = 40
-"""Up to so many categories one observation alone costs less in a loop than in arrays."""
+"""Up to so many bins one observation alone costs less in a loop than in arrays."""
+
+SELDOM = 2
+"""What a reference shows less often shares a bin with what it does not show."""
+
+STAKE = 0.05
+"""What is bet on one of those coming again."""
+
+MANY = 4096
+"""So many of them are kept at most: of one that came so many ago hardly anything is left."""
+
+AT_MOST = 3.0
+"""None of those comes more often than in so many more observations of the reference than show it."""
+
+WEIGHTS = np.array((0.45, 0.45, 0.1))
+_WEIGHTS: tuple[float, ...] = tuple(WEIGHTS.tolist())
+BETS = len(_WEIGHTS)
 
 
 class CategoricalShiryaevRoberts(Detector):
@@ -37,15 +56,24 @@ class CategoricalShiryaevRoberts(Detector):
     ``q(x) = (20 p(x) + recent count of x) / (20 + recent count)`` is what one would expect from the recent
     past, whose counts are forgotten at 5 and at 1 percent an observation; it is known before *x* comes. So
     ``q(x) / p(x)`` is 1 on average while the shares are ``p``, and is a bet with evidence
-    ``R <- (R + 1) * q(x) / p(x) / (1 + 1.5 (K - 1) / n)``; the alarm comes when the mean of the two reaches
-    *arl*.
+    ``R <- (R + 1) * q(x) / p(x) / (1 + 1.5 (K - 1) / n)``; the alarm comes when their mean reaches *arl*.
 
-    The shares are those of the reference, half an observation added to each category and to the bin of all
-    that it does not know. That they are estimated weighs against the promise as the logarithm of `arl` is
-    small, and the forgetting weighs for it: what was measured is in the benchmarks.
+    Categories that the reference shows less than twice share a bin with all that it does not show. Of a long
+    tail, as tokens and routes have, something new comes all the time: that bin has the share that it would
+    have had for each observation of the reference, judged by all the others (Good and Turing), and as much
+    less have the others, each the same. Half an observation is added to every bin.
 
-    Effects are the share since the change less that of the reference, halved and summed over the categories
-    (total variation, 0 to 1), less what chance gives; its parts name the categories.
+    A third bet, with a tenth of the evidence, is on one of the seldom ones coming more and more::
+
+        0.95 + 0.05 * (its share of the recent seldom ones) / (what it has at most)
+
+    with 0.95 for all others; at most it has what 3 observations more than the reference shows would be.
+
+    That shares are estimated weighs against the promise as the logarithm of `arl` is small, and the
+    forgetting weighs for it: what was measured is in the benchmarks.
+
+    Effects are the share since the change less that of the reference, halved and summed over the bins (total
+    variation, 0 to 1), less what chance gives; its parts name the categories.
 
     Args:
         reference: Categories of quiet times, whole numbers from 0, one dimension, at least 20.
@@ -62,12 +90,16 @@ class CategoricalShiryaevRoberts(Detector):
     (True, [1, 0])
 
     Source: J. Shin, A. Ramdas, A. Rinaldo, "E-detectors", New England Journal of Statistics in Data Science
-    2(2), 2024; R. Krichevsky, V. Trofimov, IEEE Transactions on Information Theory 27(2), 1981, for the half.
+    2(2), 2024; R. Krichevsky, V. Trofimov, IEEE Transactions on Information Theory 27(2), 1981, for the half;
+    I. J. Good, Biometrika 40(3-4), 1953; H. Ney, U. Essen, R. Kneser, Computer Speech and Language 8(1),
+    1994, for what is taken off each.
     """
 
     _kind: ClassVar[str] = "CategoricalShiryaevRoberts"
+    _version: ClassVar[int] = 2
     _wealth: list[float]
     _counts: list[list[float]]
+    _seldom: dict[float, tuple[float, int]]
 
     def __init__(
         self, reference: npt.ArrayLike, *, categories: int | None = None, arl: float = 10_000
@@ -94,10 +126,24 @@ class CategoricalShiryaevRoberts(Detector):
         super().__init__(arl)
         self._reference = counts
         self.categories: int = len(counts) - 1
-        self.shares: list[float] = [(one + 0.5) / (sum(counts) + len(counts) / 2) for one in counts]
+        shown = np.array(counts, dtype=np.float64)
+        often = shown >= SELDOM
+        often[-1] = False
+        bins = int(often.sum()) + 1
+        self._bin_of = np.where(often, np.cumsum(often) - 1, bins - 1)
+        self._bins: list[int] = self._bin_of.tolist()
+        # Without one of its observations, the reference shows less than twice what it shows twice.
+        more = float(shown[often & (shown == SELDOM)].sum())
+        held = np.append(shown[often] - more / max(1, bins - 1), shown[~often].sum() + more)
+        self._shares = (held + 0.5) / (sum(counts) + 0.5 * bins)
+        self._share_of: list[float] = self._shares.tolist()
+        among = np.where(often, 1.0, (shown + 0.5) / (shown + 0.5)[~often].sum())
+        self.shares: list[float] = (self._shares[self._bin_of] * among).tolist()
         # What a bet on the true shares would earn on average from the errors of the estimated ones.
         # One category alone has errors too: those that it does not know have not come yet.
-        self._fee = 1.0 + 1.5 * max(1, sum(one > 0 for one in counts) - 1) / sum(counts)
+        self._fee = 1.0 + 1.5 * max(1, int((held > 0.0).sum()) - 1) / sum(counts)
+        self._at_most = ((shown + AT_MOST) / sum(counts)).tolist()
+        self._at_most[-1] = AT_MOST / sum(counts)
         self._recent: deque[int] = deque(maxlen=MEMORY)
         self._begin()
 
@@ -105,43 +151,79 @@ class CategoricalShiryaevRoberts(Detector):
         """Feed one observation; whether it raised an alarm."""
         if not math.isfinite(value):
             return self._refuse()
-        if self.categories > FEW:
+        if len(self._share_of) > FEW:
             return bool(len(self.update_many([value])))
-        place = int(value) if 0 <= value < self.categories else self.categories
+        category = int(value) if 0 <= value < self.categories else self.categories
+        place = self._bins[category]
         wealth = self._wealth
+        again = 1.0 - STAKE
+        if place == len(self._share_of) - 1:
+            again = self._again(float(value), category, self.seen, self._counts[-1][place])
+        wealth[-1] = (wealth[-1] + 1.0) * again
         for bet, rate in enumerate(RATES):
             counts = self._counts[bet]
-            share = self.shares[place]
+            share = self._share_of[place]
             factor = (PRIOR * share + counts[place]) / ((PRIOR + sum(counts)) * share * self._fee)
             wealth[bet] = (wealth[bet] + 1.0) * factor
             kept = 1.0 - rate
             self._counts[bet] = counts = [count * kept for count in counts]
             counts[place] += 1.0
-        self._recent.append(place)
+        self._recent.append(category)
         self.seen: int = self.seen + 1
         self.alarmed_last = False
-        self.statistic = total = sum(wealth) / len(wealth)
+        self.statistic = total = sum(map(mul, _WEIGHTS, wealth))
         if total < self.threshold:
             return False
         self._raise_alarm()
         return True
 
+    def _again(self, value: float, category: int, at: int, every: float) -> float:
+        """What a bet earns that is on the seldom one which comes now coming again; it has come now.
+
+        Args:
+            value: What came.
+            category: Its number, the last for all that are unknown.
+            at: How many came before.
+            every: The recent count of all seldom ones.
+        """
+        one = value if category == self.categories else category
+        count, latest = self._seldom.get(one, (0.0, at))
+        recent = count * LEFT ** (at - latest - 1)
+        if len(self._seldom) >= MANY:
+            gone = at - MANY // 2
+            self._seldom = {each: met for each, met in self._seldom.items() if met[1] > gone}
+        self._seldom[one] = recent * LEFT + 1.0, at
+        return 1.0 - STAKE + STAKE * (recent / every / self._at_most[category] if recent else 0.0)
+
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
-        bins = _binned(rows[:TOGETHER], self.categories)
+        categories = _binned(rows[:TOGETHER], self.categories)
+        bins = self._bin_of.take(categories)
         count = len(bins)
-        shares = np.array(self.shares)[bins][:, None]
+        shares = self._shares.take(bins)[:, None]
         held = np.array(self._counts).T
-        before = PRIOR * shares + self._recent_counts(bins, held)
+        recent = self._recent_counts(bins, held)
+        factors = np.empty((count, BETS))
+        before = factors[:, :-1]
+        np.add(PRIOR * shares, recent, out=before)
         before /= PRIOR + held.sum(axis=0) * KEPT[:count] + COME[:count]
         before /= shares * self._fee
-        self._wealth, self.statistic, place = gather(self._wealth, [before], "sr", self.threshold)
+        factors[:, -1] = 1.0 - STAKE
+        seldom = np.flatnonzero(bins == len(held) - 1)
+        come = zip(
+            rows[seldom].tolist(), categories[seldom].tolist(), (seldom + self.seen).tolist(), strict=True
+        )
+        factors[seldom, -1] = [
+            self._again(value, category, at, every)
+            for (value, category, at), every in zip(come, recent[seldom, -1].tolist(), strict=True)
+        ]
+        self._wealth, self.statistic, place = gather(self._wealth, [factors], "sr", self.threshold, WEIGHTS)
         used = count if place < 0 else place + 1
         held *= KEPT[used]
         for bet in range(len(RATES)):
             weights = KEPT[used - 1 :: -1, bet]
-            held[:, bet] += np.bincount(bins[:used], weights=weights, minlength=self.categories + 1)
+            held[:, bet] += np.bincount(bins[:used], weights=weights, minlength=len(held))
         self._counts = held.T.tolist()
-        self._recent.extend(bins[max(0, used - MEMORY) : used].tolist())
+        self._recent.extend(categories[max(0, used - MEMORY) : used].tolist())
         return used, place >= 0
 
     def _recent_counts(self, bins: npt.NDArray[np.intp], held: Floats) -> Floats:
@@ -152,7 +234,7 @@ class CategoricalShiryaevRoberts(Detector):
             held: How often each bin came before them, shape (bins, rates).
         """
         # Those of one bin after one another, the count goes on from one to the next, over the gap between.
-        narrow = np.uint16 if self.categories < 2**16 else np.intp  # narrow ones are sorted by their digits
+        narrow = np.uint16 if len(held) <= 2**16 else np.intp  # narrow ones are sorted by their digits
         order = np.argsort(bins.astype(narrow), kind="stable")
         grouped = bins[order]
         first = np.flatnonzero(np.diff(grouped, prepend=-1))
@@ -165,33 +247,36 @@ class CategoricalShiryaevRoberts(Detector):
         return recur(np.zeros(len(RATES)), left, added).take(back, 0)
 
     def _explain(self) -> Evidence:
-        bins = np.array(self._recent)
-        shares = np.array(self.shares)
+        categories = np.array(self._recent)
+        bins = self._bin_of[categories]
         # The recent shares were not known in the past: bets on the last ones, few and many.
-        growth = np.array([self._growth(bins, shares, latest) for latest in (25, 100)])
+        growth = np.array([self._growth(bins, latest) for latest in (25, 100)])
         since = int(growth.max(axis=0).argmax()) + 1
-        moved = np.bincount(bins[-since:], minlength=len(shares)) / since - shares
-        chance = np.sqrt(shares * (1.0 - shares) * 2.0 / (math.pi * since))
+        moved = np.bincount(bins[-since:], minlength=len(self._shares)) / since - self._shares
+        chance = np.sqrt(self._shares * (1.0 - self._shares) * 2.0 / (math.pi * since))
         effect = max(float(np.abs(moved).sum() - chance.sum()) / 2.0, 0.0)
-        order = np.argsort(-np.abs(moved), kind="stable")[:10]
-        parts = tuple((int(one), float(moved[one])) for one in order)
+        named = np.bincount(categories[-since:], minlength=len(self.shares)) / since - np.array(self.shares)
+        order = np.argsort(-np.abs(named), kind="stable")[:10]
+        parts = tuple((int(one), float(named[one])) for one in order)
         return Evidence(self.statistic, self.threshold, self.seen, since, effect, parts)
 
-    def _growth(self, bins: npt.NDArray[np.intp], shares: Floats, latest: int) -> Floats:
+    def _growth(self, bins: npt.NDArray[np.intp], latest: int) -> Floats:
         """Earnings of a bet on the shares of the *latest* over the last one, the last two, and so on."""
-        late = np.bincount(bins[-latest:], minlength=len(shares)) + PRIOR * shares
-        return np.cumsum(np.log(late / late.sum() / shares)[bins[::-1]])
+        late = np.bincount(bins[-latest:], minlength=len(self._shares)) + PRIOR * self._shares
+        return np.cumsum(np.log(late / late.sum() / self._shares)[bins[::-1]])
 
     def _begin(self) -> None:
-        self._wealth = [0.0] * len(RATES)
-        self._counts = [[0.0] * (self.categories + 1) for _ in RATES]
+        self._wealth = [0.0] * BETS
+        self._seldom = {}
+        self._counts = [[0.0] * len(self._share_of) for _ in RATES]
         self._recent.clear()
         self.statistic: float = 0.0
 
     def _save(self) -> dict[str, Any]:
         counts = [list(one) for one in self._counts]
+        seldom = [[one, count, at] for one, (count, at) in self._seldom.items()]
         filled = {"wealth": list(self._wealth), "counts": counts, "recent": list(self._recent)}
-        return {"arl": self.arl, "reference": list(self._reference), **filled}
+        return {"arl": self.arl, "reference": list(self._reference), "seldom": seldom, **filled}
 
     @classmethod
     def _load(cls, state: Mapping[str, Any]) -> Self:
@@ -200,6 +285,7 @@ class CategoricalShiryaevRoberts(Detector):
         detector._wealth = [float(one) for one in state["wealth"]]
         detector._counts = [[float(one) for one in counts] for counts in state["counts"]]
         detector._recent.extend(state["recent"])
+        detector._seldom = {one: (float(count), int(at)) for one, count, at in state["seldom"]}
         return detector
 
 

@@ -1,5 +1,6 @@
 """Categories watched by betting on their recent shares."""
 
+import json
 import math
 from typing import Any
 
@@ -9,23 +10,97 @@ import pytest
 from resilient_ml.drift import CategoricalShiryaevRoberts
 
 
-def test_the_evidence_is_the_formula() -> None:
-    reference = [0] * 60 + [1] * 30 + [2] * 10
-    shares = (np.array([60, 30, 10, 0]) + 0.5) / 102
+def told(reference: Any, stream: Any, categories: int) -> list[float]:
+    """The evidence after each of *stream*, by the formulas and one observation at a time."""
+    count = len(reference)
+    shown = [list(reference).count(one) for one in range(categories)]
+    often = [one for one in range(categories) if shown[one] >= 2]
+    twice = 2 * sum(shown[one] == 2 for one in often)
+    shares = [(shown[one] - twice / len(often) + 0.5) / (count + len(often) / 2 + 0.5) for one in often]
+    shares.append(1.0 - sum(shares))
+    fee = 1 + 1.5 * (len(often) - 1 + (sum(shown[one] for one in often) - twice < count)) / count
+    counts, seldom = np.zeros((2, len(shares))), dict[float, float]()
+    wealth, found = np.zeros(3), []
+    for value in stream:
+        place = often.index(value) if value in often else len(often)
+        bets = [(20 * shares[place] + one[place]) / (20 + one.sum()) / shares[place] / fee for one in counts]
+        again = 0.95
+        if place == len(often) and value in seldom:
+            most = 3 + (shown[value] if 0 <= value < categories else 0)
+            again += 0.05 * seldom[value] / sum(seldom.values()) * count / most
+        seldom = {one: 0.99 * held for one, held in seldom.items()}
+        if place == len(often):
+            seldom[value] = seldom.get(value, 0.0) + 1.0
+        counts *= np.array([[0.95], [0.99]])
+        counts[:, place] += 1.0
+        wealth = (wealth + 1) * [*bets, again]
+        found.append(float(wealth @ [0.45, 0.45, 0.1]))
+    return found
+
+
+def tail_of(count: int, seed: int, steepness: float = 1.0) -> Any:
+    """Observations of 300 categories, the k-th of which is k times as seldom as the first."""
+    shares = 1.0 / np.arange(1, 301) ** steepness
+    return np.random.default_rng(seed).choice(300, count, p=shares / shares.sum())
+
+
+@pytest.mark.parametrize(
+    ("reference", "stream"),
+    [
+        ([0] * 60 + [1] * 30 + [2] * 10, [2, 2, 0, 7, 1, -1, 2, 7, 7, 0, 7]),
+        ([0] * 60 + [1] * 30 + [2] * 2 + [3, 5], [2, 3, 3, 0, 5, 4, 4, 9, 1, 3, 0]),
+        (tail_of(200, 1), tail_of(400, 2)),
+        (tail_of(2000, 3), np.append(tail_of(600, 4), [299, 1, 299, 299, 350, 350, -3])),
+    ],
+)
+def test_the_evidence_is_the_formula(reference: Any, stream: Any) -> None:
     detector = CategoricalShiryaevRoberts(reference, arl=1e9)
-    counts = {0.05: np.zeros(4), 0.01: np.zeros(4)}
-    wealth = np.zeros(2)
-    for category in (2, 2, 0, 7, 1, -1, 2):
-        place = category if category in {0, 1, 2} else 3
-        bets = [
-            (20 * shares[place] + one[place]) / (20 + one.sum()) / shares[place] / (1 + 1.5 * 2 / 100)
-            for one in counts.values()
-        ]
-        wealth = (wealth + 1) * bets
-        for rate, one in counts.items():
-            counts[rate] = one * (1 - rate) + np.eye(4)[place]
-        detector.update(category)
-        assert detector.statistic == pytest.approx(wealth.mean())
+    expected = told(reference, np.asarray(stream).tolist(), detector.categories)
+    alone = []
+    for value in stream:
+        detector.update(value)
+        alone.append(detector.statistic)
+    assert alone == pytest.approx(expected, rel=1e-9)
+    assert sum(detector.shares) == pytest.approx(1.0)
+    together = CategoricalShiryaevRoberts(reference, arl=1e9)
+    for begin in range(0, len(stream), 7):
+        together.update_many(stream[begin : begin + 7])
+        again = CategoricalShiryaevRoberts.from_state(json.loads(json.dumps(together.state())))
+        assert again.state() == together.state()
+        together = again
+        last = min(begin + 7, len(stream)) - 1
+        assert together.statistic == pytest.approx(expected[last], rel=1e-9)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("steepness", [1.0, 2.0])
+def test_something_new_out_of_a_long_tail_is_no_change(steepness: float) -> None:
+    alarms = 0
+    for seed in range(10):
+        detector = CategoricalShiryaevRoberts(tail_of(500, seed, steepness), arl=1000)
+        alarms += len(detector.update_many(tail_of(10_000, seed + 100, steepness)))
+    assert alarms <= 10 * 10_000 / 1000
+
+
+@pytest.mark.parametrize("surging", [250, 1_000, -1])
+def test_one_that_was_seldom_or_unknown_and_comes_again_and_again_is_a_change(surging: int) -> None:
+    delays = []
+    for seed in range(9):
+        detector = CategoricalShiryaevRoberts(tail_of(1000, seed))
+        stream = tail_of(1300, seed + 50)
+        surge = np.random.default_rng(seed).random(1300) < 0.1
+        stream[300:][surge[300:]] = surging
+        alarms = detector.update_many(stream)
+        delays.append(alarms[0] - 300)
+    assert 20 < np.median(delays) < 120
+
+
+def test_of_what_was_seldom_only_the_latest_is_kept() -> None:
+    detector = CategoricalShiryaevRoberts(np.arange(1000), arl=1e12)
+    for begin in range(0, 40_000, 1000):
+        detector.update_many(1000.0 + np.arange(begin, begin + 1000))  # ids: each comes once
+        assert detector.alarms == 0 and len(detector.state()["seldom"]) <= 4096
+    assert detector.state()["seldom"][-1][0] == 40_999.0
 
 
 def test_a_category_that_was_never_seen_is_a_change_of_its_own() -> None:
