@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from resilient_ml.drift import (
-    CategoricalShiryaevRoberts,
+    Classes,
     Detector,
     ECusum,
     Losses,
     Numbers,
-    RandomFeatureAverages,
     Signal,
+    Thinned,
+    Vectors,
     WhitenedShiryaevRoberts,
 )
 
@@ -76,9 +78,9 @@ def watching(signal: Signal) -> Callable[..., Detector]:
 
 REGISTRY = [
     entry("EShiryaevRoberts", "bern", watching(Losses())),
-    entry("ECusum", "bern", ECusum.from_reference),
+    entry("ECusum", "bern", partial(Thinned, lambda ref, arl: ECusum.from_reference(ref, arl=arl))),
     entry("WhitenedShiryaevRoberts", "real", WhitenedShiryaevRoberts),
     entry("Combined", "real", watching(Numbers("score", shape=True))),
-    entry("CategoricalShiryaevRoberts", "cat", CategoricalShiryaevRoberts),
-    entry("RandomFeatureAverages", "multi", RandomFeatureAverages),
+    entry("CategoricalShiryaevRoberts", "cat", watching(Classes("class"))),
+    entry("RandomFeatureAverages", "multi", watching(Vectors("row"))),
 ]

@@ -13,12 +13,22 @@ import numpy.typing as npt
 
 from .._checks import one_of, real
 from ._recursion import TOGETHER, blocks
+from ._sums import beyond_chance
 from ._wealth import Form, beginning, gather
 from .detector import Detector, Evidence, Floats, reference_values, surplus
 
 BETS = 5
 MEMORY = 1024
 """How many observations are kept to say when the change began."""
+
+SUMS = (4, 8, 16, 32, 64, 128)
+"""Over so many observations a mean that swings is looked for."""
+
+APART = 5
+"""So many of such sums must be in the reference, side by side."""
+
+SWINGS = 2.5
+"""So many standard deviations of what swings are tolerated; the highest of a cycle is 1.4 from its mean."""
 
 Direction = Literal["up", "down", "both"]
 
@@ -99,8 +109,14 @@ class BoundedMean(Detector):
         lucky among them. Measured for rises alone, other directions have 1.28 at the least. One value at each
         bound is added, so one without any error tolerates a few.
 
+        Where the mean swings, by the hour or the day, it is above that of all for long. How far shows in how
+        much sums of neighbouring observations vary beyond chance: two and a half standard deviations of what
+        swings are tolerated too, at most as much again as the mean. What the reference does not show is not:
+        it should span a whole day.
+
         Args:
-            reference: Observations of quiet times, one dimension, at least 20 finite ones; 1000 are good.
+            reference: Observations of quiet times in the order in which they came, one dimension, at least 20
+                finite ones; 1000 are good.
             arl: As for the class.
             direction: As for the class.
             bounds: As for the class.
@@ -108,7 +124,14 @@ class BoundedMean(Detector):
         low, high = bounds
         values = np.clip(reference_values(reference), low, high)
         lowest, highest = tolerable(values, arl, direction, low, high)
-        return cls(highest, arl=arl, direction=direction, tolerated_low=lowest, bounds=bounds)
+        centre, swing = float(values.mean()), SWINGS * swinging(values)
+        return cls(
+            within(highest + min(swing, centre - low), low, high),
+            arl=arl,
+            direction=direction,
+            tolerated_low=within(lowest - min(swing, high - centre), low, high),
+            bounds=bounds,
+        )
 
     def update(self, value: float) -> bool:
         """Feed one observation; whether it raised an alarm."""
@@ -187,6 +210,13 @@ def ladder(tolerated: float) -> list[float]:
     return [highest * 0.1 ** (1.0 - rung / (BETS - 1)) for rung in range(BETS)]
 
 
+def swinging(values: Floats) -> float:
+    """The standard deviation of the mean as it swings from stretch to stretch; 0 if that may be chance."""
+    found = beyond_chance(values[:, None], SUMS, apart=APART)
+    most = max((float(more[0]) / size for size, more in found), default=0.0)
+    return math.sqrt(max(most, 0.0)) * float(values.std())
+
+
 def tolerable(
     values: Floats, arl: float, direction: Direction = "up", low: float = 0.0, high: float = 1.0
 ) -> tuple[float, float]:
@@ -194,8 +224,13 @@ def tolerable(
     centre, error = estimated(values, low, high)
     errors = errors_more(len(values), arl)
     margin = (errors if direction == "up" else max(errors, 1.28)) * error
+    return within(centre - margin, low, high), within(centre + margin, low, high)
+
+
+def within(mean: float, low: float, high: float) -> float:
+    """*mean*, or what is nearest to it between the bounds."""
     room = 1e-6 * (high - low)
-    return max(centre - margin, low + room), min(centre + margin, high - room)
+    return min(max(mean, low + room), high - room)
 
 
 def estimated(values: Floats, low: float = 0.0, high: float = 1.0) -> tuple[float, float]:

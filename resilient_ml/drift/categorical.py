@@ -67,7 +67,8 @@ class CategoricalShiryaevRoberts(Detector):
 
         0.95 + 0.05 * (its share of the recent seldom ones) / (what it has at most)
 
-    with 0.95 for all others; at most it has what 3 observations more than the reference shows would be.
+    with 0.95 for all others; at most it has what 3 observations more than the reference shows would be. What
+    is below 0 may be anything, and no such bet is on it.
 
     That shares are estimated weighs against the promise as the logarithm of `arl` is small, and the
     forgetting weighs for it: what was measured is in the benchmarks.
@@ -77,8 +78,7 @@ class CategoricalShiryaevRoberts(Detector):
 
     Args:
         reference: Categories of quiet times, whole numbers from 0, one dimension, at least 20.
-        categories: How many there are, from 1; those of the reference if left out. All others, negative ones
-            too, share one bin.
+        categories: How many there are, from 1; those of the reference if left out. All others are unknown.
         arl: Observations between false alarms, from 2; the default is one in 10 000.
 
     Raises:
@@ -187,6 +187,8 @@ class CategoricalShiryaevRoberts(Detector):
             every: The recent count of all seldom ones.
         """
         one = value if category == self.categories else category
+        if one < 0.0:
+            return 1.0 - STAKE
         count, latest = self._seldom.get(one, (0.0, at))
         recent = count * LEFT ** (at - latest - 1)
         if len(self._seldom) >= MANY:

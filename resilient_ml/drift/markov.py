@@ -19,6 +19,9 @@ GOOD, BAD, UNKNOWN = 0, 1, 2
 TELLING = 50
 """So many errors show whether they come in bursts."""
 
+BEYOND_CHANCE = 2.0
+"""So many standard errors of a correlation are a sign of it."""
+
 
 class MarkovShiryaevRoberts(ByStratum):
     """Alarms when losses whose neighbours resemble each other have become higher on average.
@@ -112,6 +115,13 @@ def left_over(values: Floats) -> Floats:
         if ones.any():
             rest[ones] -= rest[ones].mean()
     return rest
+
+
+def follows(values: Floats) -> bool:
+    """Whether high losses follow high ones, more than they would by chance."""
+    off = values - values.mean()
+    total = float(off @ off)
+    return float(off[1:] @ off[:-1]) * math.sqrt(len(values)) > BEYOND_CHANCE * total > 0.0
 
 
 def few_errors(values: Floats) -> bool:

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _checks
+from .bounded_mean import swinging
 from .categorical import CategoricalShiryaevRoberts
 from .combined import Combined
 from .conformal import ConformalShiryaevRoberts
 from .detector import Detector, Floats
 from .e_shiryaev_roberts import EShiryaevRoberts
-from .markov import MarkovShiryaevRoberts, few_errors, left_over
+from .markov import MarkovShiryaevRoberts, few_errors, follows, left_over
 from .random_features import RandomFeatureAverages
 from .seasonal import SeasonalShiryaevRoberts, visits
 from .stratified import StratifiedShiryaevRoberts, pairs
@@ -25,6 +26,8 @@ from .windowed_ks import WindowedKS
 
 Side = Literal["answer", "input"]
 _MOST_CLASSES = 1000
+ANY_OTHER = -1
+"""The number of all classes that are not told apart."""
 _MOST_STRATA = 1000
 
 
@@ -246,7 +249,8 @@ class Classes(Signal):
 
     def _number(self, one: Any) -> int:
         try:
-            return self._numbers.of(one)
+            number = self._numbers.of(one)
+            return number if number < _MOST_CLASSES else ANY_OTHER
         except TypeError as error:
             raise ValueError(
                 f"{self!r} was given {_checks.shown(one)}, which has no hash; pass of="
@@ -375,7 +379,9 @@ class Losses(Signal):
             reference, 0.0, 1.0
         )  # one beyond is no better witness of memory than one at the bound
         # Too few errors may have come in bursts without showing it.
-        if (few_errors(losses) or spacing(losses) > 1) and spacing(left_over(losses)) == 1:
+        bursts = few_errors(losses) or follows(losses) or spacing(losses) > 1
+        rest = left_over(losses)
+        if bursts and spacing(rest) == 1 and not swinging(rest):
             return MarkovShiryaevRoberts(losses, arl=arl)
         return _apart(lambda known, run: EShiryaevRoberts.from_reference(known, arl=run), losses, arl)
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ._averages import BLOCK, filters, remains
 from ._recursion import TOGETHER, recur
+from ._sums import beyond_chance
 from .conformal import BETS, ConformalShiryaevRoberts
 from .detector import Floats, reference_values
 
@@ -47,13 +48,10 @@ SUMS = (2, 4, 8, 16, 32, 64)
 APART = 10
 """So many of such sums must be in the reference, side by side."""
 
-CHANCE = 2.25
-"""So many standard errors are no sign of memory."""
-
 BY_EXCESS = 3.5
-"""How much what is beyond them counts, as sums are longer than those, and evidence beyond the normal. By run
-lengths simulated with references of 1000 and an *arl* of 10 000 for autoregressions of up to three values,
-moving averages, cycles of 7 and 24 and spreads that change slowly."""
+"""How much what is beyond chance counts, as sums are longer than those, and evidence beyond the normal. By
+run lengths simulated with references of 1000 and an *arl* of 10 000 for autoregressions of up to three
+values, moving averages, cycles of 7 and 24 and spreads that change slowly."""
 
 SMALLEST = 1e-290
 """What differs by less is not foretold: squares and steps of it would be no numbers to divide by."""
@@ -278,17 +276,7 @@ def _excess(factors: Floats) -> Floats:
     Returns:
         What is beyond chance, the largest over `SUMS`; shape (bets,).
     """
-    count, bets = factors.shape
-    mean = factors.mean(axis=0)
-    off = factors - mean
-    running = np.concatenate([np.zeros((1, bets)), np.cumsum(off, axis=0)])
-    variance = np.square(off).mean(axis=0)
-    variance[variance <= np.square(FINEST * mean)] = np.inf  # of rounding
-    excess = np.zeros(bets)
-    for size in SUMS:
-        if size * APART > count:
-            break
-        more = np.square(running[size:] - running[:-size]).mean(axis=0) / (size * variance) - 1.0
-        error = math.sqrt(2.0 * (2 * size - 1) * (size - 1) / (3.0 * size * count))
-        excess = np.maximum(excess, more - CHANCE * error)
+    excess = np.zeros(factors.shape[1])
+    for _, more in beyond_chance(factors, SUMS, apart=APART):
+        excess = np.maximum(excess, more)
     return BY_EXCESS * excess

@@ -357,3 +357,9 @@ def test_what_cannot_be_read_is_said_once_without_what_it_was(caplog):
         "return"
     )
     assert watch.dropped == 3
+
+
+def test_classes_beyond_those_that_are_told_apart_have_no_number_of_their_own() -> None:
+    label = Classes("label")
+    assert label.read([f"class {number}" for number in range(1000)]).tolist() == list(range(1000))
+    assert label.read(["new", "class 3", "newer", "new"]).tolist() == [-1, 3, -1, -1]
