@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -18,6 +18,18 @@ NOTICEABLE = 1.35
 
 APART = 1.5
 """So many correlation times apart, what is left of an exponential memory is a twentieth."""
+
+PART = 4
+"""Correlations are looked at up to this part of a reference."""
+
+NEXT = 4
+"""So many of those that are a spacing apart are asked whether they resemble each other."""
+
+UNIMPORTANT = 0.2
+"""So much longer they may remember."""
+
+FURTHER = 8
+"""No more than so many times further apart than by their correlation time."""
 
 ENOUGH = 100
 """The reference is thinned too, as far as this many observations are left of it."""
@@ -145,13 +157,37 @@ class Thinned(Detector):
 
 def spacing(reference: npt.ArrayLike) -> int:
     """How many observations apart those of a stream are independent for all that matters."""
-    time = correlation_time(reference)
-    return 1 if time <= NOTICEABLE else math.ceil(APART * time)
+    return _spacing([correlations(reference)])
 
 
 def spacing_of_shape(reference: Floats) -> int:
     """The same where calm and wild times count as memory too: how far values are from the middle."""
-    return max(spacing(reference), spacing(np.abs(reference - np.median(reference, axis=0))))
+    distances = np.abs(reference - np.median(reference, axis=0))
+    return _spacing([correlations(reference), correlations(distances)])
+
+
+def _spacing(memories: Sequence[Floats]) -> int:
+    """The same for what has all of these *memories*.
+
+    Some come back: of what resembles the third last alone, or swings to and fro. So those as far apart are
+    asked whether they still resemble each other.
+    """
+    times = [_time(memory) for memory in memories]
+    every = max(1 if time <= NOTICEABLE else math.ceil(APART * time) for time in times)
+    for further in range(every, FURTHER * every + 1):
+        if all(_resembling(memory, further) <= _chance(memory) for memory in memories):
+            return further
+    return every
+
+
+def _resembling(memory: Floats, every: int) -> float:
+    """How much longer than one those that are *every* apart remember, by the next few of them."""
+    return 2.0 * float(np.maximum(memory[every : NEXT * every + 1 : every], 0.0).sum())
+
+
+def _chance(memory: Floats) -> float:
+    """The most of it that may be of chance: its mean and two deviations, and what does not matter."""
+    return UNIMPORTANT + NEXT * 2.0 / math.sqrt(len(memory) * PART)
 
 
 def correlation_time(reference: npt.ArrayLike) -> float:
@@ -171,19 +207,33 @@ def correlation_time(reference: npt.ArrayLike) -> float:
     >>> round(correlation_time(noise), 1)
     3.1
     """
-    values = np.asarray(reference, dtype=np.float64)
-    rows = values.reshape(len(values), -1)
-    spread = rows.std(axis=0)
-    rows = ((rows - rows.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0))[:, spread > 0.0]
-    if not rows.size:
-        return 1.0
-    sizes = 1 << (2 * len(rows) - 1).bit_length()
-    powers = np.square(np.abs(np.fft.rfft(rows, sizes, axis=0))).sum(axis=1)
-    correlations = np.fft.irfft(powers, sizes)[: max(2, len(rows) // 4)] / rows.size
+    return _time(correlations(reference))
+
+
+def _time(memory: Floats) -> float:
     total = 1.0
-    for lag in range(1, len(correlations) - 1, 2):
-        pair = float(correlations[lag] + correlations[lag + 1])
+    for lag in range(1, len(memory) - 1, 2):
+        pair = float(memory[lag] + memory[lag + 1])
         if pair <= 0.0:
             break
         total += 2.0 * pair
     return max(1.0, total)
+
+
+def correlations(reference: npt.ArrayLike) -> Floats:
+    """How much observations resemble those so many before: by lag from 0, up to a quarter of all.
+
+    Args:
+        reference: As for `correlation_time`.
+    """
+    values = np.asarray(reference, dtype=np.float64)
+    rows = values.reshape(len(values), -1)
+    spread = rows.std(axis=0)
+    rows = ((rows - rows.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0))[:, spread > 0.0]
+    lags = max(2, len(rows) // PART)
+    if not rows.size:
+        return np.zeros(lags)
+    sizes = 1 << (2 * len(rows) - 1).bit_length()
+    powers = np.square(np.abs(np.fft.rfft(rows, sizes, axis=0))).sum(axis=1)
+    found: Floats = np.fft.irfft(powers, sizes)[:lags] / rows.size
+    return found

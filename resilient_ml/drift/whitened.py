@@ -42,8 +42,12 @@ PRICES = np.array((1, 1, 3, 3, 3))
 """What each counts for in the choice of what is used. An average is believed less than a value: in a
 reference, whose own mean was taken off, it seems to foretell a return to that."""
 
-MAGNIFIED = 2.0
-"""How much it counts if averages magnify a steady difference from the reference. By run lengths simulated for
+BY_AVERAGES = 1.0
+"""What is added where averages are used: they follow a level that jumps, if late, and few jumps are in a
+reference. By run lengths simulated for levels that stay for 20 and 50 observations."""
+
+MAGNIFIED = 2
+"""The power of how far averages magnify a steady difference from the reference. By run lengths simulated for
 cycles of 4 to 24."""
 
 LOWEST = -1.0
@@ -87,8 +91,8 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
     weights are estimated, and the reference does not grow.
 
     The run length is that of `ConformalShiryaevRoberts`, or longer. It is shorter where a memory does not
-    show in the reference: a correlation of 0.2 among 100 values, or calm and wild times among 300. A cycle of
-    24 observations that swings as far as the noise makes it 0.9 times as long with a reference of 1000; known
+    show in the reference: a correlation of 0.2 among 100 values, calm and wild times among 300, a cycle that
+    is longer than the reference, or a level that jumps every 20 observations, which has 0.6 of it. Known
     cycles are better given to `SeasonalShiryaevRoberts`. Effects are its own, of what is left.
 
     Args:
@@ -176,7 +180,9 @@ class WhitenedShiryaevRoberts(ConformalShiryaevRoberts):
             return super()._margin(count)
         # By so much averages magnify a steady difference from the reference, whose mean is off the true one.
         magnified = max(1.0, 1.0 - sum(self._weights[2:]))
-        return super()._margin(count) + (DEPENDENT + BY_COUNT / count) * magnified**MAGNIFIED
+        by_averages = BY_AVERAGES if any(self._weights[2:]) else 0.0
+        dependent = (DEPENDENT + BY_COUNT / count) * magnified**MAGNIFIED
+        return super()._margin(count) + dependent + by_averages
 
     def update(self, value: float) -> bool:
         """Feed one observation; whether it raised an alarm."""

@@ -13,7 +13,7 @@ from resilient_ml.drift import (
     Thinned,
     correlation_time,
 )
-from resilient_ml.drift.thinned import spacing
+from resilient_ml.drift.thinned import FURTHER, correlations, spacing, spacing_of_shape
 
 
 def bursts(count: int, rate: float, seed: int, memory: float = 0.6) -> Any:
@@ -144,3 +144,34 @@ def test_statistic_and_threshold_are_those_of_the_detector_inside_from_the_start
     assert detector.threshold == detector.inner.threshold == 200
     detector.update_many(bursts(500, 0.3, 4))
     assert detector.statistic == detector.inner.statistic
+
+
+def of_the_past(count: int, seed: int, *weights: float) -> Any:
+    """Each value is so much of the last ones, and noise."""
+    values = [0.0] * len(weights)
+    for noise in np.random.default_rng(seed).normal(size=count + 200).tolist():
+        values.append(noise + sum(weight * values[-1 - late] for late, weight in enumerate(weights)))
+    return np.array(values[-count:])
+
+
+def test_a_memory_that_comes_back_is_noticed() -> None:
+    for seed in range(10):
+        third = of_the_past(1000, seed, 0.0, 0.0, 0.5)  # nothing of it shows in neighbours
+        assert spacing(third) not in {1, 3, 6}
+        to_and_fro = of_the_past(1000, seed, 0.5, -0.7)
+        assert spacing_of_shape(to_and_fro) >= 4
+        for memory, every in ((third, spacing(third)), (to_and_fro, spacing_of_shape(to_and_fro))):
+            assert correlations(memory)[[every, 2 * every]].max() < 0.33
+
+
+def test_independent_observations_are_seldom_taken_for_a_memory() -> None:
+    for count, share in ((100, 0.25), (300, 0.2), (1000, 0.08)):
+        draws = np.random.default_rng(count).normal(size=(200, count))
+        assert np.mean([spacing(one) > 1 for one in draws]) < share
+
+
+def test_where_all_resembles_all_the_spacing_is_bounded() -> None:
+    there_and_back = np.repeat([0.0, 1.0] * 2, 250)
+    every = spacing(np.tile([0.0, 0.0, 1.0], 400))  # the same again and again, which is at no distance new
+    assert 1 <= every <= FURTHER
+    assert spacing(there_and_back) < 1000

@@ -9,6 +9,7 @@ import pytest
 
 from resilient_ml.drift import ConformalShiryaevRoberts, WhitenedShiryaevRoberts
 from resilient_ml.drift._recursion import recur
+from resilient_ml.drift.conformal import fixed_margin
 from resilient_ml.drift.whitened import BY_EXCESS, _excess
 
 
@@ -57,6 +58,30 @@ def test_memory_and_slow_cycles_alarm_no_more_often_than_promised(draw: Any) -> 
         plain += len(for_all.update_many(stream))
         whitened += len(WhitenedShiryaevRoberts(reference, arl=1000).update_many(stream))
     assert whitened <= 100 < plain
+
+
+def hourly(count: int, seed: int) -> Any:
+    return noise_of(count, seed)[:, 0] + np.sin((np.arange(count) + seed) * 2 * math.pi / 24)
+
+
+def jumping(count: int, seed: int) -> Any:
+    """A level that stays for some twenty observations."""
+    jumps = np.cumsum(np.random.default_rng(seed + 900).random(count) < 0.05)
+    return noise_of(count, seed)[:, 0] + noise_of(count, seed + 300)[:, 0][jumps]
+
+
+def test_what_averages_foretell_is_believed_less_and_least_where_they_magnify() -> None:
+    by_last, by_averages = (
+        WhitenedShiryaevRoberts(remembering(1000, 0)),
+        WhitenedShiryaevRoberts(jumping(1000, 3)),
+    )
+    magnifying = WhitenedShiryaevRoberts(hourly(1000, 0))
+    assert by_last.margin == pytest.approx(fixed_margin(1000, 10_000) + 1.15)
+    assert not any(by_last._weights[2:]) and any(by_averages._weights[2:])
+    assert by_averages.margin == pytest.approx(by_last.margin + 1.0)
+    steady = 1.0 - sum(magnifying._weights[2:])
+    assert steady > 1.5 and sum(magnifying._weights) >= -1.0
+    assert magnifying.margin == pytest.approx(by_averages.margin + 1.15 * (steady**2 - 1.0))
 
 
 @pytest.mark.once
