@@ -21,7 +21,7 @@ from itertools import accumulate
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-from drift_streams import Draw, Floats, categories, errors, source
+from drift_streams import Draw, Floats, categories, errors, source, tail
 from tables import machine, table
 
 from resilient_ml.drift import Classes, Losses, Numbers, Signal, Vectors
@@ -118,12 +118,6 @@ def errors_in_cycles(rate: float, period: int, swing: float) -> Draw:
     return drawn
 
 
-def falling(count: int, steepness: float) -> Draw:
-    """Categories of which the k-th comes k to the *steepness* times as seldom as the first."""
-    shares = 1.0 / np.arange(1, count + 1) ** steepness
-    return categories(shares / shares.sum())
-
-
 def beside(*columns: Draw) -> Draw:
     return lambda draw, count: np.column_stack([column(draw, count) for column in columns])
 
@@ -215,10 +209,10 @@ CLASSES: Mapping[str, Draw] = {
     "a class of 0.001": categories(np.array([0.97, 0.02, 0.009, 0.001])),
     "100 classes": categories(np.ones(100) / 100),
     "1000 classes": categories(np.ones(1000) / 1000),
-    "tail 1 of 50": falling(50, 1.0),
-    "tail 1 of 3000": falling(3000, 1.0),
-    "tail 1.5 of 1000": falling(1000, 1.5),
-    "tail 2 of 1000": falling(1000, 2.0),
+    "tail 1 of 50": categories(tail(50)),
+    "tail 1 of 3000": categories(tail(3000)),
+    "tail 1.5 of 1000": categories(tail(1000, 1.5)),
+    "tail 2 of 1000": categories(tail(1000, 2.0)),
 }
 ROWS: Mapping[str, Draw] = {
     "2 features": beside(normal, normal),

@@ -104,6 +104,20 @@ def categories(shares: Floats) -> Draw:
     return lambda draw, count: draw.choice(len(shares), count, p=shares).astype(np.float64)
 
 
+def tail(count: int, steepness: float = 1.0) -> Floats:
+    """Shares of categories of which the k-th comes k to the *steepness* times as seldom as the first."""
+    seldom = 1.0 / np.arange(1, count + 1) ** steepness
+    shares: Floats = seldom / seldom.sum()
+    return shares
+
+
+def raised(shares: Floats, place: int, share: float) -> Floats:
+    """The same with another *share* at *place*, and the others less by as much."""
+    moved: Floats = shares * (1.0 - share) / (1.0 - shares[place])
+    moved[place] = share
+    return moved
+
+
 def rows(draw: np.random.Generator, count: int) -> Floats:
     return draw.normal(size=(count, FEATURES))
 
@@ -205,4 +219,12 @@ STREAMS = {
         },
     ),
     "10 classes": Stream("classes", categories(SHARES), {"a class from .07 to .18": to(categories(SHIFTED))}),
+    "300 classes, a long tail": Stream(
+        "classes",
+        categories(tail(300)),
+        {
+            "the 10th class to .1": to(categories(raised(tail(300), 9, 0.1))),
+            "the 200th class to .1": to(categories(raised(tail(300), 199, 0.1))),
+        },
+    ),
 }
