@@ -121,7 +121,7 @@ def follows(values: Floats) -> bool:
     """Whether high losses follow high ones, more than they would by chance."""
     off = values - values.mean()
     total = float(off @ off)
-    return float(off[1:] @ off[:-1]) * math.sqrt(len(values)) > BEYOND_CHANCE * total > 0.0
+    return float(off[1:] @ off[:-1]) * math.sqrt(len(values)) > BEYOND_CHANCE * total
 
 
 def few_errors(values: Floats) -> bool:

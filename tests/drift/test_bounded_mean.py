@@ -81,11 +81,11 @@ def test_the_reference_sets_what_is_tolerated() -> None:
     assert often.tolerated == pytest.approx(mean + 0.4 * (mean * (1 - mean) / 102) ** 0.5)
 
 
-def cycle_of(count: int, seed: int, *, period: int = 200) -> Any:
-    """Errors at 0.1 on average, at 0.18 and 0.02 for a part of each period."""
+def cycle_of(count: int, seed: int, *, period: int = 200, rate: float = 0.1) -> Any:
+    """Errors at *rate* on average, 0.08 more and less often for a part of each period."""
     draw = np.random.default_rng(seed)
     place = np.arange(count) + draw.integers(period)
-    return (draw.random(count) < 0.1 + 0.08 * np.sin(2 * np.pi * place / period)) * 1.0
+    return (draw.random(count) < rate + 0.08 * np.sin(2 * np.pi * place / period)) * 1.0
 
 
 def test_a_mean_that_swings_is_tolerated_as_far_as_it_shows() -> None:
@@ -96,6 +96,8 @@ def test_a_mean_that_swings_is_tolerated_as_far_as_it_shows() -> None:
     assert 0.1 < np.median([one.tolerated for one in steady]) < 0.13
     assert 0.17 < np.median([one.tolerated for one in swings]) < 0.23
     assert np.median([one.tolerated_low for one in swings]) < 0.03
+    often = [EShiryaevRoberts.from_reference(cycle_of(2000, seed, rate=0.4)) for seed in range(15)]
+    assert 0.46 < np.median([one.tolerated for one in often]) < 0.65
     # A reference that is not in order swings further than any: twice the mean is the most.
     assert EShiryaevRoberts.from_reference([0.0] * 900 + [1.0] * 100).tolerated < 0.22
 

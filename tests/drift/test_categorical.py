@@ -49,12 +49,15 @@ def tail_of(count: int, seed: int, steepness: float = 1.0) -> Any:
     [
         ([0] * 60 + [1] * 30 + [2] * 10, [2, 2, 0, 7, 1, -1, 2, 7, 7, 0, 7]),
         ([0] * 60 + [1] * 30 + [2] * 2 + [3, 5], [2, 3, 3, 0, 5, 4, 4, 9, 1, 3, 0]),
+        ([1] * 60 + [2] * 30 + [0], [1, 0, 0, 2, 0, 1, 0]),
+        ([0] * 60 + [1] * 30 + [7] * 20, [1, 7, 7, 0, 8, 7, 1, 7]),
         (tail_of(200, 1), tail_of(400, 2)),
         (tail_of(2000, 3), np.append(tail_of(600, 4), [299, 1, 299, 299, 350, 350, -3])),
     ],
 )
 def test_the_evidence_is_the_formula(reference: Any, stream: Any) -> None:
-    detector = CategoricalShiryaevRoberts(reference, arl=1e9)
+    categories = 2 if len(reference) == 110 else None  # then 7 is not known, though it is there
+    detector = CategoricalShiryaevRoberts(reference, categories=categories, arl=1e9)
     expected = told(reference, np.asarray(stream).tolist(), detector.categories)
     alone = []
     for value in stream:
@@ -62,7 +65,7 @@ def test_the_evidence_is_the_formula(reference: Any, stream: Any) -> None:
         alone.append(detector.statistic)
     assert alone == pytest.approx(expected, rel=1e-9)
     assert sum(detector.shares) == pytest.approx(1.0)
-    together = CategoricalShiryaevRoberts(reference, arl=1e9)
+    together = CategoricalShiryaevRoberts(reference, categories=categories, arl=1e9)
     for begin in range(0, len(stream), 7):
         together.update_many(stream[begin : begin + 7])
         again = CategoricalShiryaevRoberts.from_state(json.loads(json.dumps(together.state())))
@@ -104,7 +107,8 @@ def test_of_what_was_seldom_only_the_latest_is_kept() -> None:
     detector = CategoricalShiryaevRoberts(np.arange(1000), arl=1e12)
     for begin in range(0, 40_000, 1000):
         detector.update_many(1000.0 + np.arange(begin, begin + 1000))  # ids: each comes once
-        assert detector.alarms == 0 and len(detector.state()["seldom"]) <= 4096
+        assert detector.alarms == 0
+        assert min(begin + 1000, 2000) <= len(detector.state()["seldom"]) <= 4096
     assert detector.state()["seldom"][-1][0] == 40_999.0
 
 

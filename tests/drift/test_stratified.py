@@ -12,7 +12,7 @@ from resilient_ml.drift import (
     StratifiedShiryaevRoberts,
     Thinned,
 )
-from resilient_ml.drift.markov import few_errors, left_over
+from resilient_ml.drift.markov import few_errors, follows, left_over
 from resilient_ml.drift.monitor import Channel
 
 
@@ -179,6 +179,18 @@ def test_bursts_alarm_no_more_often_than_promised(rate: float, stays: float, cou
         unordered = np.random.default_rng(seed).permutation(reference)
         plain += len(EShiryaevRoberts.from_reference(unordered, arl=2000).update_many(stream))
     assert alarms <= 60 < plain
+
+
+def test_bursts_that_are_weak_are_seen_and_swings_are_none() -> None:
+    steady = np.random.default_rng(1).random((100, 1000)) < 0.1
+    assert sum(follows(one.astype(float)) for one in steady) < 10
+    assert not follows(np.zeros(100)) and not follows(np.ones(100))
+    weak = [chain(1000, 0.1, 0.2, seed) for seed in range(20)]
+    assert sum(map(follows, weak)) >= 19
+    assert sum(isinstance(Losses().detector(one, 1000), MarkovShiryaevRoberts) for one in weak) >= 17
+    rates = 0.1 + 0.08 * np.sin(2 * np.pi * np.arange(1000) / 200)
+    swings = (np.random.default_rng(2).random((20, 1000)) < rates).astype(float)
+    assert sum(isinstance(Losses().detector(one, 1000), MarkovShiryaevRoberts) for one in swings) <= 2
 
 
 def test_more_errors_are_found_sooner_than_by_passing_most_over() -> None:

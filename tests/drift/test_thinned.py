@@ -174,4 +174,5 @@ def test_where_all_resembles_all_the_spacing_is_bounded() -> None:
     there_and_back = np.repeat([0.0, 1.0] * 2, 250)
     every = spacing(np.tile([0.0, 0.0, 1.0], 400))  # the same again and again, which is at no distance new
     assert 1 <= every <= FURTHER
+    assert spacing(np.tile([0.0] * 6 + [1.0] * 6, 100)) == 5  # as far as its correlation time says
     assert spacing(there_and_back) < 1000

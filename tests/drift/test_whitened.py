@@ -70,6 +70,12 @@ def jumping(count: int, seed: int) -> Any:
     return noise_of(count, seed)[:, 0] + noise_of(count, seed + 300)[:, 0][jumps]
 
 
+@pytest.mark.parametrize("seed", [75, 94, 116])
+def test_no_steady_difference_is_more_than_doubled(seed: int) -> None:
+    """Least squares alone would more than double it for these references."""
+    assert sum(WhitenedShiryaevRoberts(weekly(1000, seed))._weights) >= -1.0
+
+
 def test_what_averages_foretell_is_believed_less_and_least_where_they_magnify() -> None:
     by_last, by_averages = (
         WhitenedShiryaevRoberts(remembering(1000, 0)),
