@@ -201,14 +201,16 @@ class CategoricalShiryaevRoberts(Detector):
         categories = _binned(rows[:TOGETHER], self.categories)
         bins = self._bin_of.take(categories)
         count = len(bins)
-        shares = self._shares.take(bins)[:, None]
+        shares = self._shares.take(bins)
         held = np.array(self._counts).T
         recent = self._recent_counts(bins, held)
         factors = np.empty((count, BETS))
-        before = factors[:, :-1]
-        np.add(PRIOR * shares, recent, out=before)
-        before /= PRIOR + held.sum(axis=0) * KEPT[:count] + COME[:count]
-        before /= shares * self._fee
+        expected, below = PRIOR * shares, self._fee * shares
+        for bet, every in enumerate(held.sum(axis=0).tolist()):
+            total = every * KEPT[:count, bet] + COME[:count, bet]
+            total += PRIOR
+            total *= below
+            np.divide(expected + recent[:, bet], total, out=factors[:, bet])
         factors[:, -1] = 1.0 - STAKE
         seldom = np.flatnonzero(bins == len(held) - 1)
         come = zip(
