@@ -39,6 +39,9 @@ SELDOM = 2
 STAKE = 0.05
 """What is bet on one of those coming again."""
 
+NO_NUMBER = -1
+"""The part of evidence that stands for all that is unknown and no whole number from 0."""
+
 MANY = 4096
 """So many of them are kept at most: of one that came so many ago hardly anything is left."""
 
@@ -74,7 +77,8 @@ class CategoricalShiryaevRoberts(Detector):
     forgetting weighs for it: what was measured is in the benchmarks.
 
     Effects are the share since the change less that of the reference, halved and summed over the bins (total
-    variation, 0 to 1), less what chance gives; its parts name the categories.
+    variation, 0 to 1), less what chance gives; its parts name the categories, those too that are unknown, and
+    as -1 all that have no number of their own.
 
     Args:
         reference: Categories of quiet times, whole numbers from 0, one dimension, at least 20.
@@ -168,7 +172,7 @@ class CategoricalShiryaevRoberts(Detector):
             kept = 1.0 - rate
             self._counts[bet] = counts = [count * kept for count in counts]
             counts[place] += 1.0
-        self._recent.append(category)
+        self._recent.append(category if category < self.categories else int(self._numbers(value)))
         self.seen: int = self.seen + 1
         self.alarmed_last = False
         self.statistic = total = sum(map(mul, _WEIGHTS, wealth))
@@ -227,8 +231,15 @@ class CategoricalShiryaevRoberts(Detector):
             weights = KEPT[used - 1 :: -1, bet]
             held[:, bet] += np.bincount(bins[:used], weights=weights, minlength=len(held))
         self._counts = held.T.tolist()
-        self._recent.extend(categories[max(0, used - MEMORY) : used].tolist())
+        latest = slice(max(0, used - MEMORY), used)
+        known = categories[latest] < self.categories
+        self._recent.extend(np.where(known, categories[latest], self._numbers(rows[latest])).tolist())
         return used, place >= 0
+
+    def _numbers(self, values: Any) -> npt.NDArray[np.intp]:
+        """Those of *values* that are unknown: their own, where they have one."""
+        whole_ones = (values >= self.categories) & (values < MOST) & (values == np.floor(values))
+        return np.where(whole_ones, values, NO_NUMBER).astype(np.intp)
 
     def _recent_counts(self, bins: npt.NDArray[np.intp], held: Floats) -> Floats:
         """How often each of *bins* came before, forgotten at each rate, shape (observations, rates).
@@ -252,16 +263,21 @@ class CategoricalShiryaevRoberts(Detector):
 
     def _explain(self) -> Evidence:
         categories = np.array(self._recent)
-        bins = self._bin_of[categories]
+        unknown = (categories < 0) | (categories >= self.categories)
+        bins = self._bin_of[np.where(unknown, self.categories, categories)]
         # The recent shares were not known in the past: bets on the last ones, few and many.
         growth = np.array([self._growth(bins, latest) for latest in (25, 100)])
         since = int(growth.max(axis=0).argmax()) + 1
         moved = np.bincount(bins[-since:], minlength=len(self._shares)) / since - self._shares
         chance = np.sqrt(self._shares * (1.0 - self._shares) * 2.0 / (math.pi * since))
         effect = max(float(np.abs(moved).sum() - chance.sum()) / 2.0, 0.0)
-        named = np.bincount(categories[-since:], minlength=len(self.shares)) / since - np.array(self.shares)
+        numbers, counts = np.unique(categories[-since:], return_counts=True)
+        names = np.append(np.arange(NO_NUMBER, self.categories), numbers[numbers >= self.categories])
+        named = np.zeros(len(names))
+        named[: self.categories + 1] = -np.array([self.shares[-1], *self.shares[:-1]])
+        named[np.searchsorted(names, numbers)] += counts / since
         order = np.argsort(-np.abs(named), kind="stable")[:10]
-        parts = tuple((int(one), float(named[one])) for one in order)
+        parts = tuple((int(names[one]), float(named[one])) for one in order)
         return Evidence(self.statistic, self.threshold, self.seen, since, effect, parts)
 
     def _growth(self, bins: npt.NDArray[np.intp], latest: int) -> Floats:

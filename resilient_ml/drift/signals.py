@@ -261,11 +261,9 @@ class Classes(Signal):
         return _apart(lambda known, run: CategoricalShiryaevRoberts(known, arl=run), reference, arl)
 
     def part_name(self, part: int, detector: Detector) -> str:
-        """The class; those that the reference does not have are one."""
-        inner = detector.inner if isinstance(detector, Thinned) else detector
-        assert isinstance(inner, CategoricalShiryaevRoberts)
+        """The class, whether the reference has it or not; those that are not told apart are one."""
         names = self._numbers.names
-        return names[part] if part < min(inner.categories, len(names)) else "others"
+        return names[part] if 0 <= part < len(names) else "others"
 
 
 class Vectors(Signal):

@@ -115,8 +115,22 @@ def test_of_what_was_seldom_only_the_latest_is_kept() -> None:
 def test_a_category_that_was_never_seen_is_a_change_of_its_own() -> None:
     detector = CategoricalShiryaevRoberts([0, 1] * 500, arl=1000)
     assert detector.update_many([0, 1] * 50 + [9] * 20)[0] < 110
-    assert detector.evidence is not None
-    assert detector.evidence.parts[0][0] == detector.categories == 2
+    assert detector.evidence is not None and detector.categories == 2
+    assert [part for part, _ in detector.evidence.parts[:3]] in ([9, 0, 1], [9, 1, 0])
+    assert detector.evidence.parts[0][1] > 0.9
+
+
+@pytest.mark.parametrize("unknown", [-3.0, 2.5, 1e6, 1e300])
+def test_what_has_no_number_of_its_own_is_named_together(unknown: float) -> None:
+    for several in (False, True):
+        detector = CategoricalShiryaevRoberts([0, 1] * 500, arl=1000)
+        stream = [0, 1] * 50 + [unknown] * 20
+        if several:
+            detector.update_many(stream)
+        else:
+            [detector.update(value) for value in stream]
+        assert detector.evidence is not None
+        assert detector.evidence.parts[0] == (-1, pytest.approx(1.0, abs=0.02))
 
 
 def test_categories_may_be_more_than_the_reference_shows() -> None:
