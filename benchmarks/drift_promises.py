@@ -28,6 +28,7 @@ from resilient_ml.drift import Classes, Losses, Numbers, Signal, Vectors
 
 ARL = 10_000
 REFERENCE, COUNT = 1000, 25_000
+FIVE = np.array([0.4, 0.25, 0.2, 0.1, 0.05])
 WARM = 300
 """So many observations go by before a stream with memory is what it always is."""
 
@@ -116,6 +117,35 @@ def errors_in_cycles(rate: float, period: int, swing: float) -> Draw:
         return (draw.random(count) < rates).astype(np.float64)
 
     return drawn
+
+
+def shares_in_cycles(period: int, swing: float) -> Draw:
+    """Five classes that come and go one after the other."""
+
+    def drawn(draw: Numbered, count: int) -> Floats:
+        angles = 2.0 * np.pi * (np.arange(count) + draw.integers(period)) / period
+        shares = FIVE * np.exp(swing * np.sin(angles[:, None] + np.arange(len(FIVE))))
+        below = np.cumsum(shares / shares.sum(axis=1, keepdims=True), axis=1)
+        classes: Floats = (draw.random(count)[:, None] > below[:, :-1]).sum(axis=1).astype(np.float64)
+        return classes
+
+    return drawn
+
+
+def in_runs(again: float) -> Draw:
+    """Five classes, of which a share *again* are as the one before."""
+
+    def drawn(draw: Numbered, count: int) -> Floats:
+        fresh = np.where(draw.random(count) < 1.0 - again, np.arange(count), 0)
+        classes: Floats = categories(FIVE)(draw, count)[np.maximum.accumulate(fresh)]
+        return classes
+
+    return drawn
+
+
+def waves(period: int, swing: float) -> Draw:
+    """Eight features that rise and fall together."""
+    return lambda draw, count: draw.normal(size=(count, 8)) + swing * wave(draw, count, period)[:, None]
 
 
 def beside(*columns: Draw) -> Draw:
@@ -213,6 +243,13 @@ CLASSES: Mapping[str, Draw] = {
     "tail 1 of 3000": categories(tail(3000)),
     "tail 1.5 of 1000": categories(tail(1000, 1.5)),
     "tail 2 of 1000": categories(tail(1000, 2.0)),
+    "classes in runs of 1.4": in_runs(0.3),
+    "classes in runs of 3": in_runs(0.7),
+    "classes in a cycle of 24": shares_in_cycles(24, 0.5),
+    "classes in a cycle of 100": shares_in_cycles(100, 0.5),
+    "classes in a cycle of 200": shares_in_cycles(200, 0.5),
+    "classes in a cycle of 500": shares_in_cycles(500, 0.5),
+    "classes in a cycle of 1000": shares_in_cycles(1000, 0.5),
 }
 ROWS: Mapping[str, Draw] = {
     "2 features": beside(normal, normal),
@@ -223,6 +260,10 @@ ROWS: Mapping[str, Draw] = {
     "directions in 64": directions,
     "16 of unlike units": lambda draw, count: draw.normal(size=(count, 16)) * 10.0 ** np.arange(-8, 8),
     "8 with memory of 0.5": beside(*[autoregressive(0.5)] * 8),
+    "8 with memory of 0.9": beside(*[autoregressive(0.9)] * 8),
+    "8 in a cycle of 24": waves(24, 0.5),
+    "8 in a cycle of 200": waves(200, 0.5),
+    "8 in a cycle of 1000": waves(1000, 0.5),
 }
 WATCHED: Sequence[tuple[str, Callable[[], Signal], Mapping[str, Draw]]] = (
     ("Numbers", lambda: Numbers("x"), SCORES),

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _checks
-from .bounded_mean import swinging
+from ._sums import swing_of_shares
+from .bounded_mean import APART, swinging
 from .categorical import CategoricalShiryaevRoberts
 from .combined import Combined
 from .conformal import ConformalShiryaevRoberts
@@ -20,12 +21,18 @@ from .markov import MarkovShiryaevRoberts, few_errors, follows, left_over
 from .random_features import RandomFeatureAverages
 from .seasonal import SeasonalShiryaevRoberts, visits
 from .stratified import StratifiedShiryaevRoberts, pairs
-from .thinned import Thinned, spacing, spacing_of_shape
+from .thinned import Thinned, correlation_time, correlations, spacing, spacing_of_shape
 from .whitened import WhitenedShiryaevRoberts
 from .windowed_ks import WindowedKS
 
 Side = Literal["answer", "input"]
 _MOST_CLASSES = 1000
+_COMMONEST = 64
+"""So many classes say whether neighbours resemble each other."""
+_RUNS = 0.1
+"""Where neighbours resemble each other less, no observation need be passed over."""
+_SPANS = (16, 32, 64, 128)
+"""Over so many observations shares that swing are looked for: a bet could follow them."""
 ANY_OTHER = -1
 """The number of all classes that are not told apart."""
 _MOST_STRATA = 1000
@@ -257,8 +264,19 @@ class Classes(Signal):
             ) from error
 
     def detector(self, reference: Floats, arl: float) -> Detector:
-        """Bets on the recent shares; of runs of one class, the first and every so many are used."""
-        return _apart(lambda known, run: CategoricalShiryaevRoberts(known, arl=run), reference, arl)
+        """Bets on the recent shares, less what these swing by; in runs of classes every so many are used."""
+        each = _each(reference)
+        every = spacing(each) if correlations(each)[1] > _RUNS else 1
+        swing = swing_of_shares(each, _SPANS, apart=APART, every=every)
+        if every == 1:
+            return CategoricalShiryaevRoberts(reference, arl=arl, swing=swing)
+        size = len(reference) / correlation_time(each)
+
+        def make(known: Floats, run: float) -> Detector:
+            worth = min(float(len(known)), size)
+            return CategoricalShiryaevRoberts(known, arl=run, effective_size=worth, swing=swing)
+
+        return Thinned(make, reference, every=every, arl=arl)
 
     def part_name(self, part: int, detector: Detector) -> str:
         """The class, whether the reference has it or not; those that are not told apart are one."""
@@ -382,6 +400,14 @@ class Losses(Signal):
         if bursts and spacing(rest) == 1 and not swinging(rest):
             return MarkovShiryaevRoberts(losses, arl=arl)
         return _apart(lambda known, run: EShiryaevRoberts.from_reference(known, arl=run), losses, arl)
+
+
+def _each(classes: Floats) -> Floats:
+    """Whether each of *classes* is one of the commonest, shape (observations, those)."""
+    known, counts = np.unique(classes, return_counts=True)
+    commonest = known[np.argsort(-counts, kind="stable")[:_COMMONEST]]
+    each: Floats = (classes[:, None] == commonest).astype(np.float64)
+    return each
 
 
 def finite_rows(rows: Floats) -> npt.NDArray[np.bool_]:

@@ -10,7 +10,15 @@ import pytest
 from resilient_ml.drift import CategoricalShiryaevRoberts
 
 
-def told(reference: Any, stream: Any, categories: int) -> list[float]:
+def fee(freedom: int, size: float, arl: float) -> float:
+    """What a sample of *size* is paid for being one, by the formula."""
+    rare = math.log(arl / 150) if arl > 150 else 0.0
+    deviations = (0.8 * rare + 0.15 * rare**2) / math.sqrt(1 + (size / 400) ** 2)
+    mean = freedom + 4 * freedom * (freedom / size if freedom < 0.1 * size else 0.1)
+    return (mean + deviations * math.sqrt(2 * freedom)) / size / 2
+
+
+def told(reference: Any, stream: Any, categories: int, **worth: float) -> list[float]:
     """The evidence after each of *stream*, by the formulas and one observation at a time."""
     count = len(reference)
     shown = [list(reference).count(one) for one in range(categories)]
@@ -18,12 +26,15 @@ def told(reference: Any, stream: Any, categories: int) -> list[float]:
     twice = 2 * sum(shown[one] == 2 for one in often)
     shares = [(shown[one] - twice / len(often) + 0.5) / (count + len(often) / 2 + 0.5) for one in often]
     shares.append(1.0 - sum(shares))
-    fee = 1 + 1.5 * (len(often) - 1 + (sum(shown[one] for one in often) - twice < count)) / count
+    freedom = max(1, len(often) - 1 + (sum(shown[one] for one in often) - twice < count))
+    taken = 1 + fee(freedom, worth.get("effective_size", count), 1e9) + worth.get("swing", 0.0)
     counts, seldom = np.zeros((2, len(shares))), dict[float, float]()
     wealth, found = np.zeros(3), []
     for value in stream:
         place = often.index(value) if value in often else len(often)
-        bets = [(20 * shares[place] + one[place]) / (20 + one.sum()) / shares[place] / fee for one in counts]
+        bets = [
+            (20 * shares[place] + one[place]) / (20 + one.sum()) / shares[place] / taken for one in counts
+        ]
         again = 0.95
         if place == len(often) and value in seldom and value >= 0:
             most = 3 + (shown[value] if 0 <= value < categories else 0)
@@ -73,6 +84,46 @@ def test_the_evidence_is_the_formula(reference: Any, stream: Any) -> None:
         together = again
         last = min(begin + 7, len(stream)) - 1
         assert together.statistic == pytest.approx(expected[last], rel=1e-9)
+
+
+@pytest.mark.parametrize("worth", [{"effective_size": 31.5}, {"swing": 0.125}])
+def test_a_reference_that_is_worth_less_and_shares_that_swing_are_paid_for(worth: dict[str, float]) -> None:
+    reference, stream = [0] * 60 + [1] * 30 + [2] * 10, [2, 2, 0, 7, 1, -1, 2]
+    detector = CategoricalShiryaevRoberts(reference, arl=1e9, **worth)  # type: ignore[arg-type]
+    again = CategoricalShiryaevRoberts.from_state(json.loads(json.dumps(detector.state())))
+    expected = told(reference, stream, 3, **worth)
+    assert expected[-1] < told(reference, stream, 3)[-1]
+    for one in (detector, again):
+        one.update_many(stream)
+        assert one.statistic == pytest.approx(expected[-1], rel=1e-9)
+
+
+def test_no_reference_is_worth_more_than_it_has() -> None:
+    detector = CategoricalShiryaevRoberts([0, 1] * 50, effective_size=1e9)
+    assert detector.state() == CategoricalShiryaevRoberts([0, 1] * 50).state()
+
+
+@pytest.mark.parametrize(
+    ("worth", "text"),
+    [
+        ({"effective_size": 0.5}, "effective_size must be at least 1, got 0.5; pass how many independent"),
+        ({"swing": -0.1}, "swing must be at least 0, got -0.1; leave it out"),
+    ],
+)
+def test_what_a_reference_cannot_be_worth_is_refused(worth: dict[str, float], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        CategoricalShiryaevRoberts([0, 1] * 50, **worth)  # type: ignore[arg-type]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("categories", [2, 5])
+@pytest.mark.parametrize(("count", "arl"), [(100, 300), (100, 3000), (300, 1000)])
+def test_references_of_any_size_keep_the_promise(count: int, categories: int, arl: int) -> None:
+    alarms = 0
+    for seed in range(40):
+        draw = np.random.default_rng([count, categories, seed]).integers(0, categories, 10_000 + count)
+        alarms += len(CategoricalShiryaevRoberts(draw[:count], arl=arl).update_many(draw[count:]))
+    assert 0 < alarms <= 40 * 10_000 / arl
 
 
 @pytest.mark.once

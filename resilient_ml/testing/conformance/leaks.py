@@ -151,7 +151,7 @@ def growth(subject: Subject, world: World) -> None:
 
 
 def _grown(subject: Subject, world: World, guarded: Any) -> tuple[int, int]:
-    """The bytes that two rounds of calls left behind, and the calls: the least of several, as leaks are in each.
+    """The bytes that two rounds of calls left behind, and the calls: the least of several, as leaks stay.
 
     Each round has a rest before it, in which what a call has left to end on its own ends. So it holds nothing
     when it is measured, nor is a thread in the middle of an allocation when tracing stops, which interpreters
