@@ -19,6 +19,7 @@ from .monitor import Change, State
 from .page_hinkley import PageHinkley
 from .random_features import RandomFeatureAverages
 from .seasonal import SeasonalShiryaevRoberts
+from .seasonal_categorical import SeasonalCategorical
 from .signals import Classes, Losses, Numbers, Signal, Vectors
 from .stratified import StratifiedShiryaevRoberts
 from .thinned import Thinned, correlation_time
@@ -50,6 +51,7 @@ __all__ = [
     "Numbers",
     "PageHinkley",
     "RandomFeatureAverages",
+    "SeasonalCategorical",
     "SeasonalShiryaevRoberts",
     "Signal",
     "State",

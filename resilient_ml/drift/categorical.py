@@ -218,7 +218,7 @@ class CategoricalShiryaevRoberts(Detector):
         return 1.0 - STAKE + STAKE * (recent / every / self._at_most[category] if recent else 0.0)
 
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
-        categories = _binned(rows[:TOGETHER], self.categories)
+        categories = self._binned(rows[:TOGETHER])
         bins = self._bin_of.take(categories)
         count = len(bins)
         shares = self._shares.take(bins)
@@ -251,6 +251,9 @@ class CategoricalShiryaevRoberts(Detector):
         known = categories[latest] < self.categories
         self._recent.extend(np.where(known, categories[latest], self._numbers(rows[latest])).tolist())
         return used, place >= 0
+
+    def _binned(self, values: Floats) -> npt.NDArray[np.intp]:
+        return _binned(values, self.categories)
 
     def _numbers(self, values: Any) -> npt.NDArray[np.intp]:
         """Those of *values* that are unknown: their own, where they have one."""

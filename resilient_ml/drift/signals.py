@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _checks
+from ._numbering import Numbering, Strata, StratumOf
 from ._sums import swing_of_shares
 from .bounded_mean import APART, swinging
 from .categorical import CategoricalShiryaevRoberts
@@ -19,8 +20,9 @@ from .detector import Detector, Floats
 from .e_shiryaev_roberts import EShiryaevRoberts
 from .markov import MarkovShiryaevRoberts, few_errors, follows, left_over
 from .random_features import RandomFeatureAverages
-from .seasonal import SeasonalShiryaevRoberts, visits
-from .stratified import StratifiedShiryaevRoberts, pairs
+from .seasonal import SeasonalShiryaevRoberts
+from .seasonal_categorical import SeasonalCategorical
+from .stratified import StratifiedShiryaevRoberts
 from .thinned import Thinned, correlation_time, correlations, spacing, spacing_of_shape
 from .whitened import WhitenedShiryaevRoberts
 from .windowed_ks import WindowedKS
@@ -35,65 +37,6 @@ _SPANS = (16, 32, 64, 128)
 """Over so many observations shares that swing are looked for: a bet could follow them."""
 ANY_OTHER = -1
 """The number of all classes that are not told apart."""
-_MOST_STRATA = 1000
-
-
-class Numbering:
-    """Numbers for things that have a hash, in the order in which they are first seen.
-
-    Args:
-        most: So many are told apart; all others have this number.
-
-    Attributes:
-        names: What they are called, by number.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._numbers: dict[Hashable, int] = {}
-        self.names: list[str] = []
-
-    def of(self, one: Hashable) -> int:
-        """The number of *one*."""
-        number = self._numbers.get(one)
-        if number is None:
-            number = len(self._numbers)
-            if number >= self._most:
-                return self._most
-            # Two threads that meet a new one at once may skip a number: nothing counts on there being none.
-            number = self._numbers.setdefault(one, number)
-            if number == len(self.names):
-                self.names.append(str(one)[:40])
-        return number
-
-
-StratumOf = Callable[[], Hashable] | None
-
-
-class _Strata:
-    """Says to which stratum what is watched at the moment belongs, if anybody has said how to tell."""
-
-    def __init__(self, of: StratumOf) -> None:
-        self.of: StratumOf = (
-            None if of is None else _checks.function("strata", of, remedy="pass a function without arguments")
-        )
-        self._numbers = Numbering(_MOST_STRATA)
-
-    def beside(self, numbers: Floats) -> Floats:
-        """*numbers*, each with the number of its stratum where there are any."""
-        if self.of is None:
-            return numbers
-        rows = np.empty((len(numbers), 2))  # on the caller's thread: a third of the time of stacking columns
-        rows[:, 0], rows[:, 1] = self._numbers.of(self.of()), numbers
-        return rows
-
-    def given(self, reference: Any) -> Floats:
-        """A reference of pairs of a stratum and a number."""
-        return pairs([[self._numbers.of(stratum), number] for stratum, number in reference], "reference")
-
-    def known(self, reference: Floats) -> bool:
-        """Whether the stream came to each stratum twice, so that *reference* shows what it is like."""
-        return self.of is None or (len(reference) > 0 and visits(reference[:, 0]) >= 2.0)
 
 
 def _apart(
@@ -191,7 +134,7 @@ class Numbers(Signal):
         super().__init__(name, of, side=side)
         self.memory: bool = _checks.flag("memory", memory, remedy="False says that calls are independent")
         self.shape: bool = _checks.flag("shape", shape, remedy="True finds any change of the distribution")
-        self._strata = _Strata(strata)
+        self._strata = Strata(strata)
         self.strata: StratumOf = self._strata.of
         if shape and strata is not None:
             raise ValueError("shape and strata cannot both be asked for; watch the value as two signals")
@@ -238,21 +181,34 @@ class Classes(Signal):
     """A class, label, route or token a call, or one a row: anything that has a hash.
 
     Up to 1000 are told apart, in the order in which they are first seen; the rest are one.
+
+    Args:
+        name, of, side: As for :class:`Signal`.
+        strata: As for :class:`Numbers`: each class is judged by the shares of its stratum.
     """
 
-    as_it_is: tuple[type, ...] = (str, int)
-
-    def __init__(self, name: str, of: Callable[..., Any] | None = None, *, side: Side = "answer") -> None:
+    def __init__(
+        self,
+        name: str,
+        of: Callable[..., Any] | None = None,
+        *,
+        side: Side = "answer",
+        strata: StratumOf = None,
+    ) -> None:
         super().__init__(name, of, side=side)
         self._numbers = Numbering(_MOST_CLASSES)
+        self._strata = Strata(strata)
+        self.strata: StratumOf = self._strata.of
+        if strata is None:  # with strata, what is read depends on when
+            self.as_it_is: tuple[type, ...] = (str, int)
 
     def read(self, value: Any) -> Floats:
-        """The numbers of the classes."""
+        """The numbers of the classes; with *strata* each with the number of its stratum."""
         if isinstance(value, np.ndarray):
             value = value.reshape(-1).tolist()
         if not isinstance(value, list | tuple):
             value = [value]
-        return np.array([self._number(one) for one in value], dtype=np.float64)
+        return self._strata.beside(np.array([self._number(one) for one in value], dtype=np.float64))
 
     def _number(self, one: Any) -> int:
         try:
@@ -263,18 +219,28 @@ class Classes(Signal):
                 f"{self!r} was given {_checks.shown(one)}, which has no hash; pass of="
             ) from error
 
+    def read_reference(self, given: Any) -> Floats:
+        """Classes; with *strata* pairs of a stratum and a class."""
+        if self.strata is None:
+            return self.read(given)
+        return self._strata.given((stratum, self._number(one)) for stratum, one in given)
+
+    def tells_enough(self, reference: Floats) -> bool:
+        """Whether the stream came to each stratum twice."""
+        return self._strata.known(reference)
+
     def detector(self, reference: Floats, arl: float) -> Detector:
         """Bets on the recent shares, less what these swing by; in runs of classes every so many are used."""
-        each = _each(reference)
+        kind = CategoricalShiryaevRoberts if self.strata is None else SeasonalCategorical
+        each = _each(reference if self.strata is None else SeasonalCategorical(reference).coupled(reference))
         every = spacing(each) if correlations(each)[1] > _RUNS else 1
         swing = swing_of_shares(each, _SPANS, apart=APART, every=every)
         if every == 1:
-            return CategoricalShiryaevRoberts(reference, arl=arl, swing=swing)
+            return kind(reference, arl=arl, swing=swing)
         size = len(reference) / correlation_time(each)
 
         def make(known: Floats, run: float) -> Detector:
-            worth = min(float(len(known)), size)
-            return CategoricalShiryaevRoberts(known, arl=run, effective_size=worth, swing=swing)
+            return kind(known, arl=run, effective_size=min(float(len(known)), size), swing=swing)
 
         return Thinned(make, reference, every=every, arl=arl)
 
@@ -359,7 +325,7 @@ class Losses(Signal):
         )
         if self.tolerated == 1.0:
             raise ValueError("tolerated must be below 1, got 1.0, which every loss is within; pass 0.1, say")
-        self._strata = _Strata(strata)
+        self._strata = Strata(strata)
         self.strata: StratumOf = self._strata.of
         if tolerated is not None and strata is not None:
             raise ValueError(

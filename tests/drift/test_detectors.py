@@ -27,6 +27,7 @@ from resilient_ml.drift import (
     MarkovShiryaevRoberts,
     PageHinkley,
     RandomFeatureAverages,
+    SeasonalCategorical,
     SeasonalShiryaevRoberts,
     StratifiedShiryaevRoberts,
     Thinned,
@@ -75,6 +76,16 @@ def by_shift(count: int, quiet: int, seed: int) -> Any:
     return np.column_stack([shifts, np.random.default_rng(seed).random(count) < rates]).astype(float)
 
 
+def by_hour(count: int, quiet: int, seed: int) -> Any:
+    """Three classes with other shares in each of four strata; all the same after *quiet*, if not 0."""
+    hours = np.arange(count) // 5 % 4
+    shares = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8], [0.4, 0.3, 0.3]])[hours]
+    if quiet:
+        shares[quiet:] = [0.0, 0.1, 0.9]
+    draw = np.random.default_rng(seed).random(count)
+    return np.column_stack([hours, (draw[:, None] > shares.cumsum(axis=1)[:, :2]).sum(axis=1)]).astype(float)
+
+
 @functools.cache
 def averages() -> dict[str, Any]:
     """Made once, as its threshold takes a tenth of a second."""
@@ -93,6 +104,7 @@ MAKE: dict[str, Callable[[], Detector]] = {
     "WhitenedShiryaevRoberts": lambda: WhitenedShiryaevRoberts(remembering(1000, 0, 3), arl=1000),
     "RandomFeatureAverages": lambda: RandomFeatureAverages.from_state(averages()),
     "SeasonalShiryaevRoberts": lambda: SeasonalShiryaevRoberts(hourly(1200, 0, 3), arl=1000),
+    "SeasonalCategorical": lambda: SeasonalCategorical(by_hour(1000, 0, 3), arl=1000),
     "StratifiedShiryaevRoberts": lambda: StratifiedShiryaevRoberts(by_shift(1000, 0, 3), arl=1000),
     "MarkovShiryaevRoberts": lambda: MarkovShiryaevRoberts(errors(0.1, 1000, 5), arl=1000),
     "Thinned": lambda: Thinned(thinly, remembering(1000, 0, 3), every=5, arl=5000),
@@ -117,6 +129,7 @@ for one in ("CategoricalShiryaevRoberts", "DDM", "MarkovShiryaevRoberts"):
     STREAM[one] = np.r_[errors(0.1, 300, 7), errors(0.6, 300, 8)]
 STREAM["RandomFeatureAverages"] = np.concatenate([rows(300, 0.0, 4), rows(300, 1.0, 5)])
 STREAM["SeasonalShiryaevRoberts"] = hourly(600, 300, 4)
+STREAM["SeasonalCategorical"] = by_hour(600, 300, 5)
 STREAM["StratifiedShiryaevRoberts"] = by_shift(600, 300, 4)
 STREAM["Thinned"] = remembering(600, 300, 6)
 STREAM["WhitenedShiryaevRoberts"] = remembering(600, 300, 4)

@@ -103,6 +103,7 @@ from resilient_ml.drift import (
     Numbers,
     PageHinkley,
     RandomFeatureAverages,
+    SeasonalCategorical,
     SeasonalShiryaevRoberts,
     StratifiedShiryaevRoberts,
     Thinned,
@@ -266,7 +267,7 @@ rows_guard = Pipeline(
 result: RowResult = BadRows(results=(RowResult(True, 1, None, None),)).results[0]
 watch = DriftDetector(
     Numbers("confidence", max, memory=False),
-    Classes("label", str, side="input"),
+    Classes("label", str, side="input", strata=lambda: "noon"),
     Vectors("row", side="input", names=("age", "income")),
     Losses("errors", differ, tolerated=0.1),
     Calibration("calibration", differ, tolerated=0.05, between=(0.9, 1.0)),
@@ -504,6 +505,7 @@ def watch_for_drift(scores: list[float]) -> None:
         ConformalShiryaevRoberts(scores),
         WhitenedShiryaevRoberts(scores),
         SeasonalShiryaevRoberts(np.array([scores, scores]).T, arl=30_000),
+        SeasonalCategorical(np.array([scores, scores]).T, arl=30_000, effective_size=50, swing=0.1),
         StratifiedShiryaevRoberts(np.array([scores, scores]).T, arl=30_000),
         MarkovShiryaevRoberts(scores, arl=30_000),
         WindowedKS(scores, arl=30_000, windows=[50, 200]),

@@ -1,0 +1,161 @@
+"""Classes whose shares depend on the hour, the weekday or the customer: each is judged among its own kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ._recursion import TOGETHER
+from .categorical import FEW, NO_NUMBER, CategoricalShiryaevRoberts
+from .detector import Floats
+from .seasonal import LEAST, visits
+from .stratified import pairs, run_begins
+
+GOLDEN = 0.6180339887498949
+SPAN = 250.0
+"""Over the strata that come within so many observations, about as long as evidence collects, their luck
+averages out."""
+
+
+class SeasonalCategorical(CategoricalShiryaevRoberts):
+    """Alarms when categories no longer come in the shares that they used to have in their stratum.
+
+    A *stratum* is whatever the shares are known to depend on: the hour of the week, a customer, a route.
+    Where they are ``p_s``, and ``p`` in all, a category *x* stays what it is with a chance of
+    ``p(x) / p_s(x)``, at most 1; otherwise it becomes one of those that are rarer in the stratum than in all,
+    in proportion to how much. So each comes with the share ``p`` in every stratum, and nothing that achieves
+    this leaves more of them as they were: it is the maximal coupling. `CategoricalShiryaevRoberts` watches
+    the result. A cycle that the strata follow raises no alarm, and what is usual at noon is found at night.
+
+    Each stratum is known from its part of the reference, so that is worth no more than what it has of the
+    strata which come within 250 observations. A stratum of which it has fewer than 20 is judged
+    among all. Choices are made by multiples of the golden ratio, so the same stream always has the same.
+
+    Effects are those of `CategoricalShiryaevRoberts`, of what categories have become; as -1 come those, too,
+    that became any that the reference shows less than twice.
+
+    Args:
+        reference: Rows of quiet times in the order in which they came, float64, shape (n, 2): the number of
+            the stratum, and the category, a whole number from 0. At least 100 finite ones, that came to each
+            stratum twice or more.
+        categories, arl, effective_size, swing: As for `CategoricalShiryaevRoberts`.
+
+    Raises:
+        ValueError: A parameter is out of its range, or the reference came to each stratum once.
+
+    >>> import numpy as np
+    >>> hours = np.arange(9600) % 24
+    >>> draw = np.random.default_rng(0).random(9600)
+    >>> kinds = (draw < np.where(hours < 8, 0.6, 0.1)) * 1.0  # questions of one kind come at night
+    >>> kinds[7200:] = (draw < 0.4)[7200:]
+    >>> rows = np.column_stack([hours, kinds])
+    >>> detector = SeasonalCategorical(rows[:4800], arl=10_000)
+    >>> bool(7200 <= detector.update_many(rows[4800:])[0] + 4800 < 7300)
+    True
+
+    Source: T. Lindvall, "Lectures on the Coupling Method", 1992, section I.5.
+    """
+
+    _kind: ClassVar[str] = "SeasonalCategorical"
+    _version: ClassVar[int] = 1
+    _known: dict[float, list[int]]
+
+    def __init__(
+        self,
+        reference: npt.ArrayLike,
+        *,
+        categories: int | None = None,
+        arl: float = 10_000,
+        effective_size: float | None = None,
+        swing: float = 0.0,
+    ) -> None:
+        rows = pairs(reference, "reference")
+        rows = rows[np.isfinite(rows).all(axis=1)]
+        if len(rows) < 100:
+            raise ValueError(
+                f"reference must hold at least 100 finite rows in order, got {len(rows)}; collect 1000"
+            )
+        if visits(rows[:, 0]) < 2.0:
+            raise ValueError(
+                "reference must come to each stratum at least twice, and most were visited once; collect two "
+                "cycles or more, or use fewer strata"
+            )
+        strata, counts = np.unique(rows[:, 0], return_counts=True)
+        at_once = 1.0 + SPAN * len(run_begins(rows[:, 0])) / len(rows)
+        worth = len(rows) * min(1.0, at_once / max(1, int((counts >= LEAST).sum())))
+        super().__init__(
+            rows[:, 1],
+            categories=categories,
+            arl=arl,
+            effective_size=worth if effective_size is None else min(worth, effective_size),
+            swing=swing,
+        )
+        bins = self._bin_of[self._binned(rows[:, 1])]
+        self._couple(
+            {
+                stratum: np.bincount(bins[rows[:, 0] == stratum], minlength=len(self._shares)).tolist()
+                for stratum in strata[counts >= LEAST].tolist()
+            }
+        )
+
+    def _couple(self, known: dict[float, list[int]]) -> None:
+        """Learn what categories become from how often each bin came in the strata that are known."""
+        self._known = known
+        self._strata = np.array(sorted(known))
+        all_of_it = self._shares
+        counts = np.array([known[stratum] for stratum in self._strata.tolist()])
+        counts = counts.reshape(len(known), len(all_of_it))
+        prior = len(all_of_it) / 2.0
+        shares = (counts + prior * all_of_it) / (counts.sum(axis=1, keepdims=True) + prior)
+        missing = np.cumsum(np.maximum(all_of_it - shares, 0.0), axis=1)
+        missing /= np.maximum(missing[:, -1:], 1e-300)
+        # The last row is that of all other strata, in which categories stay what they are.
+        self._stays = np.vstack([np.minimum(all_of_it / shares, 1.0), np.ones(len(all_of_it))])
+        self._becomes = np.vstack([missing, np.ones(len(all_of_it))])
+        often = np.flatnonzero(self._bin_of < len(all_of_it) - 1)  # by their bins, one each
+        self._category_of = np.append(often, NO_NUMBER).astype(np.float64)
+
+    def coupled(self, rows: Floats, *, first: int = 0) -> Floats:
+        """What categories become: those of *rows*, of which the first is observation number *first*."""
+        strata, values = rows[:, 0], rows[:, 1]
+        places = np.searchsorted(self._strata, strata)
+        places = np.where(np.append(self._strata, np.nan)[places] == strata, places, len(self._strata))
+        bins = self._bin_of[self._binned(values)]
+        chances = (np.arange(first, first + len(rows)) + 0.5) * GOLDEN % 1.0
+        stays = self._stays[places, bins]
+        found = values.copy()
+        moved = np.flatnonzero(chances >= stays)
+        if len(moved):
+            left = (chances[moved] - stays[moved]) / (1.0 - stays[moved])
+            others = (self._becomes[places[moved]] <= left[:, None]).sum(axis=1)
+            found[moved] = self._category_of[np.minimum(others, len(self._category_of) - 1)]
+        return found
+
+    def update(self, value: Sequence[float] | Floats) -> bool:  # type: ignore[override]
+        """Feed one observation, a stratum and a category; whether it raised an alarm."""
+        stratum, category = value
+        if not (math.isfinite(stratum) and math.isfinite(category)):
+            return self._refuse()
+        row = np.array([[stratum, category]], dtype=np.float64)
+        if len(self._share_of) > FEW:
+            return bool(len(self.update_many(row)))
+        return super().update(float(self.coupled(row, first=self.seen)[0]))
+
+    def _rows(self, values: npt.ArrayLike) -> Floats:
+        return pairs(values, "values")
+
+    def _absorb(self, rows: Floats) -> tuple[int, bool]:
+        return super()._absorb(self.coupled(rows[:TOGETHER], first=self.seen))
+
+    def _save(self) -> dict[str, Any]:
+        return {**super()._save(), "strata": [[one, list(counts)] for one, counts in self._known.items()]}
+
+    @classmethod
+    def _load(cls, state: Mapping[str, Any]) -> Self:
+        detector = super()._load(state)
+        detector._couple({float(one): [int(count) for count in counts] for one, counts in state["strata"]})
+        return detector
