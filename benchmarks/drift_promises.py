@@ -21,6 +21,7 @@ from itertools import accumulate
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
+import numpy.typing as npt
 from drift_streams import Draw, Floats, categories, errors, source, tail
 from tables import machine, table
 
@@ -148,6 +149,42 @@ def waves(period: int, swing: float) -> Draw:
     return lambda draw, count: draw.normal(size=(count, 8)) + swing * wave(draw, count, period)[:, None]
 
 
+Hours = npt.NDArray[np.intp]
+
+
+def by_hour(hours: int, each: int, kind: Callable[[Numbered, Hours], Floats]) -> Draw:
+    """Rows of an hour, *each* observations in a row, and what *kind* makes of it."""
+
+    def drawn(draw: Numbered, count: int) -> Floats:
+        at = (np.arange(count) + draw.integers(hours * each)) // each % hours
+        return np.column_stack([at, kind(draw, at)])
+
+    return drawn
+
+
+def scores_by_hour(draw: Numbered, at: Hours) -> Floats:
+    scores: Floats = draw.normal(size=len(at)) + 3.0 * np.sin(at)
+    return scores
+
+
+def errors_by_hour(draw: Numbered, at: Hours) -> Floats:
+    return (draw.random(len(at)) < 0.15 + 0.12 * np.sin(at)).astype(np.float64)
+
+
+def classes_by_hour(draw: Numbered, at: Hours) -> Floats:
+    shares = FIVE * np.exp(np.sin(at[:, None] + np.arange(len(FIVE))))
+    below = np.cumsum(shares / shares.sum(axis=1, keepdims=True), axis=1)
+    classes: Floats = (draw.random(len(at))[:, None] > below[:, :-1]).sum(axis=1).astype(np.float64)
+    return classes
+
+
+def in_strata(kind: Callable[[Numbered, Hours], Floats]) -> Mapping[str, Draw]:
+    return {
+        f"{hours} hours of {each}": by_hour(hours, each, kind)
+        for hours, each in ((24, 1), (24, 10), (8, 40), (2, 100))
+    }
+
+
 def beside(*columns: Draw) -> Draw:
     return lambda draw, count: np.column_stack([column(draw, count) for column in columns])
 
@@ -271,6 +308,9 @@ WATCHED: Sequence[tuple[str, Callable[[], Signal], Mapping[str, Draw]]] = (
     ("Losses", Losses, LOSSES),
     ("Classes", lambda: Classes("x"), CLASSES),
     ("Vectors", lambda: Vectors("x"), ROWS),
+    ("Numbers, strata", lambda: Numbers("x", strata=lambda: 0), in_strata(scores_by_hour)),
+    ("Losses, strata", lambda: Losses(strata=lambda: 0), in_strata(errors_by_hour)),
+    ("Classes, strata", lambda: Classes("x", strata=lambda: 0), in_strata(classes_by_hour)),
 )
 
 

@@ -67,7 +67,7 @@ def swing_of_shares(classes: Floats, sizes: Sequence[int], *, apart: int, every:
     count = len(classes)
     shares = classes.mean(axis=0)
     off = (classes - shares) / np.sqrt(shares)
-    freedom = max(float((1.0 - shares).sum()), 1.0)
+    freedom = float((1.0 - shares).sum())
     most = 0.0
     for size in sizes:
         if size * every * apart > count:

@@ -86,7 +86,7 @@ class SeasonalCategorical(CategoricalShiryaevRoberts):
             )
         strata, counts = np.unique(rows[:, 0], return_counts=True)
         at_once = 1.0 + SPAN * len(run_begins(rows[:, 0])) / len(rows)
-        worth = len(rows) * min(1.0, at_once / max(1, int((counts >= LEAST).sum())))
+        worth = len(rows) * at_once / max(1, int((counts >= LEAST).sum()))
         super().__init__(
             rows[:, 1],
             categories=categories,

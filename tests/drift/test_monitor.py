@@ -241,6 +241,16 @@ def test_two_threads_that_meet_a_new_class_at_once_agree():
     assert signal._numbers.names == ["taken by another"]
 
 
+def test_a_reference_of_vectors_may_be_given():
+    rng = np.random.default_rng(5)
+    monitor = Monitor([Vectors("row")], arl=1000, references={"row": rng.normal(size=(300, 3))})
+    monitor.check_references()
+    monitor.feed(monitor.signals[0], None, rng.normal(size=(100, 3)))
+    assert monitor.state() == "ok"
+    monitor.feed(monitor.signals[0], None, rng.normal(size=(100, 3)) + 2.0)
+    assert monitor.state() == "drifted"
+
+
 def test_what_is_read_is_a_copy():
     given = np.ones(3)
     read = Numbers("x").read(given)

@@ -71,7 +71,9 @@ def test_a_stratum_that_is_hardly_known_is_judged_among_all() -> None:
     detector = SeasonalCategorical(rows, arl=1e9)
     assert [stratum for stratum, _ in detector.state()["strata"]] == [0.0, 1.0, 2.0, 3.0]
     unknown = np.column_stack([np.full(300, 99.0), hourly(300, 6)[:, 1]])
+    between = unknown - [96.5, 0.0]
     assert (detector.coupled(unknown) == unknown[:, 1]).all()
+    assert (detector.coupled(between) == between[:, 1]).all()
     rows[2391, 0] = 99.0
     assert len(SeasonalCategorical(rows, arl=1e9).state()["strata"]) == 5
 
@@ -105,6 +107,11 @@ def test_a_reference_is_worth_what_it_has_of_the_strata_that_come_soon() -> None
     sizes = [SeasonalCategorical(hourly(12_000, 7, each=each)).state()["size"] for each in (1, 10, 50, 250)]
     assert sizes[:2] == [12_000, 12_000]
     assert sizes[2:] == pytest.approx([12_000 * 6 / 24, 12_000 * 2 / 24], rel=0.03)
+    few = np.column_stack([np.arange(800) // 20 % 40, np.arange(800) % 2]).astype(float)
+    few = np.vstack([few, few[::-1]])[:1580]  # 40 of each stratum but one, of which there are 20
+    detector = SeasonalCategorical(few, swing=0.25)
+    assert detector.state()["size"] == pytest.approx((1580 + 250 * 78) / 40)
+    assert detector.state()["swing"] == 0.25
     less = SeasonalCategorical(hourly(12_000, 7, each=1), effective_size=50).state()["size"]
     assert less == 50
     assert SeasonalCategorical(hourly(12_000, 7, each=250), effective_size=5000).state()["size"] < 1100

@@ -29,7 +29,7 @@ def each(classes: Any) -> Any:
 def slowly(which: Any, sizes: Any, apart: int, every: int) -> float:
     """The formula, a sum at a time."""
     count, shares = len(which), which.mean(axis=0)
-    freedom = max((1 - shares).sum(), 1.0)
+    freedom = (1 - shares).sum()
     most = 0.0
     for size in sizes:
         if size * every * apart > count:
@@ -54,6 +54,17 @@ def test_what_shares_swing_by_is_the_formula(period: int, every: int) -> None:
     found = swing_of_shares(which, SIZES, apart=5, every=every)
     assert found == pytest.approx(slowly(which, SIZES, 5, every), rel=1e-9)
     assert found > 0.0 or period < 100
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_whether_shares_swing_is_the_formula_too(every: int) -> None:
+    """Where it is close: some do, some do not."""
+    swings = []
+    for seed in range(40):
+        which = each(swinging(300, 150, 0.5, seed))
+        swings.append(swing_of_shares(which, (8, 16), apart=5, every=every))
+        assert swings[-1] == pytest.approx(slowly(which, (8, 16), 5, every), rel=1e-9)
+    assert 2 < np.sum(np.array(swings) > 0.0) < 38
 
 
 def test_what_shares_swing_by_is_what_is_earned_by_knowing_them() -> None:
@@ -85,6 +96,33 @@ def test_classes_that_come_and_go_by_the_hour_alarm_no_more_often_than_promised(
         watched += len(detector.update_many(stream))
         plain += len(CategoricalShiryaevRoberts(reference, arl=2000).update_many(stream))
     assert watched <= 20 * 10_000 / 2000 < plain / 2
+
+
+def in_runs(count: int, again: float, seed: int, swing: float = 0.0) -> Any:
+    """Four classes, of which a share *again* are as the one before; one comes and goes."""
+    draw = np.random.default_rng(seed)
+    fresh = np.maximum.accumulate(np.where(draw.random(count) >= again, np.arange(count), 0))
+    wave = swing * np.sin(2 * np.pi * np.arange(count) / 500)
+    return np.where(draw.random(count) < 0.4 + wave, 0, draw.integers(1, 4, count))[fresh].astype(float)
+
+
+def test_what_is_seen_every_so_many_is_worth_less_and_may_swing() -> None:
+    long = Classes("route").detector(in_runs(1000, 0.95, 1), 1e4)
+    assert isinstance(long, Thinned)
+    assert 10 < long.inner.state()["size"] < 60 < len(np.arange(1000)[::10])
+    assert long.inner.state()["swing"] == 0.0
+    both = Classes("route").detector(in_runs(4000, 0.3, 1, swing=0.2), 1e4)
+    assert isinstance(both, Thinned) and both.every < 20
+    assert both.inner.state()["swing"] > 0.05
+
+
+def test_neighbours_that_hardly_resemble_each_other_neither_come_in_runs_nor_swing() -> None:
+    swings = []
+    for seed in range(8):
+        detector = Classes("route").detector(in_runs(1000, 0.06, seed), 1e4)
+        assert type(detector) is CategoricalShiryaevRoberts
+        swings.append(detector.state()["swing"])
+    assert swings.count(0.0) >= 6
 
 
 @pytest.mark.once
