@@ -282,6 +282,7 @@ CLASSES: Mapping[str, Draw] = {
     "tail 2 of 1000": categories(tail(1000, 2.0)),
     "classes in runs of 1.4": in_runs(0.3),
     "classes in runs of 3": in_runs(0.7),
+    "classes in runs of 20": in_runs(0.95),
     "classes in a cycle of 24": shares_in_cycles(24, 0.5),
     "classes in a cycle of 100": shares_in_cycles(100, 0.5),
     "classes in a cycle of 200": shares_in_cycles(200, 0.5),

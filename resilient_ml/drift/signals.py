@@ -23,7 +23,7 @@ from .random_features import RandomFeatureAverages
 from .seasonal import SeasonalShiryaevRoberts
 from .seasonal_categorical import SeasonalCategorical
 from .stratified import StratifiedShiryaevRoberts
-from .thinned import Thinned, correlation_time, correlations, spacing, spacing_of_shape
+from .thinned import Thinned, correlations, effective_size, spacing, spacing_of_shape
 from .whitened import WhitenedShiryaevRoberts
 from .windowed_ks import WindowedKS
 
@@ -237,7 +237,7 @@ class Classes(Signal):
         swing = swing_of_shares(each, _SPANS, apart=APART, every=every)
         if every == 1:
             return kind(reference, arl=arl, swing=swing)
-        size = len(reference) / correlation_time(each)
+        size = effective_size(each)
 
         def make(known: Floats, run: float) -> Detector:
             return kind(known, arl=run, effective_size=min(float(len(known)), size), swing=swing)

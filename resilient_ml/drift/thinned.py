@@ -210,6 +210,17 @@ def correlation_time(reference: npt.ArrayLike) -> float:
     return _time(correlations(reference))
 
 
+def effective_size(reference: npt.ArrayLike) -> float:
+    """How many independent observations a reference is worth whose neighbours resemble each other.
+
+    It is its size by the correlation time, which is taken to be a standard error longer: of *n* observations
+    it is known to ``sqrt(20 time / n)`` of itself (Sokal, section 3, with lags up to five times as long).
+    """
+    count = len(np.asarray(reference))
+    time = correlation_time(reference)
+    return count / (time * (1.0 + math.sqrt(20.0 * time / count)))
+
+
 def _time(memory: Floats) -> float:
     total = 1.0
     for lag in range(1, len(memory) - 1, 2):

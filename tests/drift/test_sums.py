@@ -135,6 +135,6 @@ def test_classes_in_runs_are_seen_every_so_many_and_their_reference_is_worth_les
         detector = Classes("route").detector(classes[:1000], 2000)
         assert isinstance(detector, Thinned)
         kept = len(classes[:1000][:: min(detector.every, 10)])
-        assert 50 < detector.inner.state()["size"] <= min(kept, 250)
+        assert 30 < detector.inner.state()["size"] <= min(kept, 250)
         alarms += len(detector.update_many(classes[1000:]))
     assert alarms <= 20 * 20_000 / 2000

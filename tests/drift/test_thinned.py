@@ -13,7 +13,7 @@ from resilient_ml.drift import (
     Thinned,
     correlation_time,
 )
-from resilient_ml.drift.thinned import FURTHER, correlations, spacing, spacing_of_shape
+from resilient_ml.drift.thinned import FURTHER, correlations, effective_size, spacing, spacing_of_shape
 
 
 def bursts(count: int, rate: float, seed: int, memory: float = 0.6) -> Any:
@@ -53,6 +53,14 @@ def test_what_has_no_memory_is_seen_whole() -> None:
 def test_the_correlation_time_is_that_of_the_process(memory: float) -> None:
     found = np.mean([correlation_time(bursts(4000, 0.3, seed, memory)) for seed in range(10)])
     assert found == pytest.approx((1 + memory) / (1 - memory), rel=0.15)
+
+
+@pytest.mark.parametrize("count", [200, 2000])
+def test_a_reference_is_worth_its_size_by_a_time_that_may_be_longer(count: int) -> None:
+    stream = bursts(count, 0.3, 2)
+    time = correlation_time(stream)
+    assert time > 2.0
+    assert effective_size(stream) == pytest.approx(count / time / (1 + (20 * time / count) ** 0.5))
 
 
 def test_features_without_spread_or_memory_of_any_kind_take_no_time() -> None:
