@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -118,6 +119,8 @@ class SeasonalCategorical(CategoricalShiryaevRoberts):
         self._becomes = np.vstack([missing, np.ones(len(all_of_it))])
         often = np.flatnonzero(self._bin_of < len(all_of_it) - 1)  # by their bins, one each
         self._category_of = np.append(often, NO_NUMBER).astype(np.float64)
+        self._place_of = {stratum: place for place, stratum in enumerate(self._strata.tolist())}
+        self._rows_of = list(zip(self._stays.tolist(), self._becomes.tolist(), strict=True))
 
     def coupled(self, rows: Floats, *, first: int = 0) -> Floats:
         """What categories become: those of *rows*, of which the first is observation number *first*."""
@@ -140,10 +143,19 @@ class SeasonalCategorical(CategoricalShiryaevRoberts):
         stratum, category = value
         if not (math.isfinite(stratum) and math.isfinite(category)):
             return self._refuse()
-        row = np.array([[stratum, category]], dtype=np.float64)
         if len(self._share_of) > FEW:
-            return bool(len(self.update_many(row)))
-        return super().update(float(self.coupled(row, first=self.seen)[0]))
+            return bool(len(self.update_many(np.array([[stratum, category]], dtype=np.float64))))
+        return super().update(self._become(float(stratum), float(category)))
+
+    def _become(self, stratum: float, category: float) -> float:
+        """What :meth:`coupled` makes of the next observation."""
+        stays, becomes = self._rows_of[self._place_of.get(stratum, -1)]
+        chance = (self.seen + 0.5) * GOLDEN % 1.0
+        stay = stays[self._bins[int(category) if 0.0 <= category < self.categories else -1]]
+        if chance < stay:
+            return category
+        other = bisect_right(becomes, (chance - stay) / (1.0 - stay))
+        return float(self._category_of[min(other, len(becomes) - 1)])
 
     def _rows(self, values: npt.ArrayLike) -> Floats:
         return pairs(values, "values")

@@ -231,8 +231,13 @@ class Classes(Signal):
 
     def detector(self, reference: Floats, arl: float) -> Detector:
         """Bets on the recent shares, less what these swing by; in runs of classes every so many are used."""
+        if self.strata is None:
+            return self._watching(reference, _each(reference), arl)
+        return self._watching(reference, _each(SeasonalCategorical(reference).coupled(reference)), arl)
+
+    def _watching(self, reference: Floats, each: Floats, arl: float) -> Detector:
+        """What watches classes of which *each* says when they came, as if there were no strata."""
         kind = CategoricalShiryaevRoberts if self.strata is None else SeasonalCategorical
-        each = _each(reference if self.strata is None else SeasonalCategorical(reference).coupled(reference))
         every = spacing(each) if correlations(each)[1] > _RUNS else 1
         swing = swing_of_shares(each, _SPANS, apart=APART, every=every)
         if every == 1:
@@ -240,6 +245,7 @@ class Classes(Signal):
         size = effective_size(each)
 
         def make(known: Floats, run: float) -> Detector:
+            known = known if self.strata is None else reference  # every so many may be of a few strata alone
             return kind(known, arl=run, effective_size=min(float(len(known)), size), swing=swing)
 
         return Thinned(make, reference, every=every, arl=arl)
