@@ -178,6 +178,14 @@ def classes_by_hour(draw: Numbered, at: Hours) -> Floats:
     return classes
 
 
+def rows_by_hour(draw: Numbered, at: Hours) -> Floats:
+    """Of eight features levels, spreads and what goes together depend on the hour."""
+    angles = at[:, None] + np.arange(8)
+    rows: Floats = draw.normal(size=(len(at), 8)) * (1.0 + 0.5 * np.cos(angles)) + np.sin(angles)
+    rows[:, 1] += np.sin(at) * rows[:, 0]
+    return rows
+
+
 def in_strata(kind: Callable[[Numbered, Hours], Floats]) -> Mapping[str, Draw]:
     return {
         f"{hours} hours of {each}": by_hour(hours, each, kind)
@@ -312,6 +320,7 @@ WATCHED: Sequence[tuple[str, Callable[[], Signal], Mapping[str, Draw]]] = (
     ("Numbers, strata", lambda: Numbers("x", strata=lambda: 0), in_strata(scores_by_hour)),
     ("Losses, strata", lambda: Losses(strata=lambda: 0), in_strata(errors_by_hour)),
     ("Classes, strata", lambda: Classes("x", strata=lambda: 0), in_strata(classes_by_hour)),
+    ("Vectors, strata", lambda: Vectors("x", strata=lambda: 0), in_strata(rows_by_hour)),
 )
 
 

@@ -4,6 +4,7 @@ from .accuracy import AccuracyEstimate, ConfidenceEstimator
 from .adwin import ADWIN
 from .calibration import Calibration, calibration_error
 from .categorical import CategoricalShiryaevRoberts
+from .classes import Classes
 from .combined import Combined
 from .conformal import ConformalShiryaevRoberts
 from .cusum import CUSUM
@@ -20,7 +21,8 @@ from .page_hinkley import PageHinkley
 from .random_features import RandomFeatureAverages
 from .seasonal import SeasonalShiryaevRoberts
 from .seasonal_categorical import SeasonalCategorical
-from .signals import Classes, Losses, Numbers, Signal, Vectors
+from .seasonal_features import SeasonalFeatureAverages
+from .signals import Losses, Numbers, Signal, Vectors
 from .stratified import StratifiedShiryaevRoberts
 from .thinned import Thinned, correlation_time
 from .whitened import WhitenedShiryaevRoberts
@@ -52,6 +54,7 @@ __all__ = [
     "PageHinkley",
     "RandomFeatureAverages",
     "SeasonalCategorical",
+    "SeasonalFeatureAverages",
     "SeasonalShiryaevRoberts",
     "Signal",
     "State",

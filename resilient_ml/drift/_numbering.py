@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import math
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,19 +30,28 @@ class Numbering:
     def __init__(self, most: int) -> None:
         self._most = most
         self._numbers: dict[Hashable, int] = {}
-        self.names: list[str] = []
+        self._free = list(range(most - 1, -1, -1))
+        self.names: dict[int, str] = {}
 
     def of(self, one: Hashable) -> int:
         """The number of *one*."""
         number = self._numbers.get(one)
-        if number is None:
-            number = len(self._numbers)
-            if number >= self._most:
-                return self._most
-            # Two threads that meet a new one at once may skip a number: nothing counts on there being none.
-            number = self._numbers.setdefault(one, number)
-            if number == len(self.names):
-                self.names.append(str(one)[:40])
+        return self._new(one) if number is None else number
+
+    def _new(self, one: Hashable) -> int:
+        if isinstance(one, float) and math.isnan(one):  # each is unlike any other, and they are all one
+            one = math.nan
+        name = str(one)[:40]
+        try:
+            free = self._free.pop()
+        except IndexError:
+            return self._numbers.get(one, self._most)
+        # Each step is one that no other thread sees half of: two that meet the same one agree on its number.
+        number = self._numbers.setdefault(one, free)
+        if number == free:
+            self.names[number] = name
+        else:
+            self._free.append(free)
         return number
 
 
@@ -58,17 +68,51 @@ class Strata:
         self._numbers = Numbering(MOST)
 
     def beside(self, numbers: Floats) -> Floats:
-        """*numbers*, each with the number of its stratum where there are any."""
+        """*numbers*, or rows of them, each with the number of its stratum where there are any."""
         if self.of is None:
             return numbers
-        rows = np.empty((len(numbers), 2))  # on the caller's thread: a third of the time of stacking columns
-        rows[:, 0], rows[:, 1] = self._numbers.of(self.of()), numbers
+        columns = numbers[:, None] if numbers.ndim == 1 else numbers
+        # On the caller's thread: a third of the time of stacking columns.
+        rows = np.empty((len(columns), 1 + columns.shape[1]))
+        rows[:, 0], rows[:, 1:] = self._now(), columns
         return rows
 
-    def given(self, reference: Any) -> Floats:
-        """A reference of pairs of a stratum and a number."""
-        return pairs([[self._numbers.of(stratum), number] for stratum, number in reference], "reference")
+    def _now(self) -> int:
+        assert self.of is not None
+        stratum = self.of()
+        try:
+            return self._numbers.of(stratum)
+        except TypeError as error:
+            raise ValueError(
+                f"strata gave {_checks.shown(stratum)}, which has no hash; let it give a string or a number"
+            ) from error
+
+    def given(self, reference: Any, number: Callable[[Any], float] = float) -> Floats:
+        """A reference of pairs of a stratum and what has a *number*."""
+        known = [[self._numbers.of(stratum), number(one)] for stratum, one in _pairs(reference)]
+        return pairs(known, "reference")
+
+    def given_rows(self, reference: Any) -> Floats:
+        """A reference of pairs of a stratum and a row."""
+        return np.array(
+            [[self._numbers.of(stratum), *row] for stratum, row in _pairs(reference)], dtype=np.float64
+        )
 
     def known(self, reference: Floats) -> bool:
         """Whether the stream came to each stratum twice, so that *reference* shows what it is like."""
         return self.of is None or (len(reference) > 0 and visits(reference[:, 0]) >= 2.0)
+
+
+def _pairs(reference: Any) -> Iterator[tuple[Any, Any]]:
+    """The pairs that a reference is made of.
+
+    Raises:
+        ValueError: It holds something else.
+    """
+    for place, one in enumerate(reference):
+        if isinstance(one, str) or not isinstance(one, Sequence | np.ndarray) or len(one) != 2:
+            raise ValueError(
+                "it must hold pairs of a stratum and an observation, in order, got "
+                f"{_checks.shown(one)} at position {place}; pass zip(strata, observations)"
+            )
+        yield one[0], one[1]

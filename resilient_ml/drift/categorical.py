@@ -75,7 +75,7 @@ class CategoricalShiryaevRoberts(Detector):
 
     The shares are those of a sample, and a bet on the true ones would earn ``chi^2 / 2n`` an observation from
     its errors, with a degree of freedom for each category but one. As much is the fee, which is that of a
-    sample the unluckier, the rarer false alarms must be and the smaller it is: 1 to 2 standard deviations of
+    sample the unluckier, the rarer false alarms must be and the smaller it is: 2 standard deviations of
     ``chi^2`` for 1000 observations and one in 10 000, 6 for 100.
 
     Effects are the share since the change less that of the reference, halved and summed over the bins (total
@@ -106,7 +106,7 @@ class CategoricalShiryaevRoberts(Detector):
     """
 
     _kind: ClassVar[str] = "CategoricalShiryaevRoberts"
-    _version: ClassVar[int] = 2
+    _version: ClassVar[int] = 3
     _wealth: list[float]
     _counts: list[list[float]]
     _seldom: dict[float, tuple[float, int]]
@@ -136,10 +136,7 @@ class CategoricalShiryaevRoberts(Detector):
         else:
             known = whole("categories", categories, at_least=1, remedy="pass how many categories there are")
         counts = np.bincount(_binned(values, known), minlength=known + 1)
-        size = float(len(values))
-        if effective_size is not None:
-            remedy = "pass how many independent observations the reference is worth"
-            size = min(size, at_least("effective_size", effective_size, 1.0, remedy=remedy))
+        size = min(float(len(values)), independent(effective_size, len(values)))
         self._setup(counts.tolist(), arl, size, at_least("swing", swing, 0.0, remedy="leave it out"))
 
     def _setup(self, counts: list[int], arl: float, size: float, swing: float) -> None:
@@ -328,6 +325,12 @@ class CategoricalShiryaevRoberts(Detector):
         detector._recent.extend(state["recent"])
         detector._seldom = {one: (float(count), int(at)) for one, count, at in state["seldom"]}
         return detector
+
+
+def independent(effective_size: float | None, count: int) -> float:
+    """How many independent observations somebody says that a reference is worth; by default its *count*."""
+    remedy = "pass how many independent observations the reference is worth"
+    return at_least("effective_size", count if effective_size is None else effective_size, 1.0, remedy=remedy)
 
 
 def _from_errors(freedom: int, size: float, arl: float) -> float:

@@ -214,7 +214,7 @@ class Detector(ABC):
         while used < len(rows) and not alarm:
             count, alarm = self._absorb(rows[used:])
             used += count
-        self.seen += used
+            self.seen += count  # which numbers what comes next
         self.alarmed_last = False
         return used, alarm
 

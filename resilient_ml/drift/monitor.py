@@ -286,6 +286,6 @@ def _read(signal: Signal, reference: Any) -> Floats:
         return signal.read_reference(reference)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"references[{signal.name!r}] cannot be read as {signal!r}: {type(error).__name__}; pass what "
-            "its of= gives, of 100 calls at least"
+            f"references[{signal.name!r}] cannot be read as {signal!r}: {error}; pass what its of= gives, of "
+            "100 calls at least, and with strata= pairs of a stratum and that"
         ) from error

@@ -87,8 +87,16 @@ class RandomFeatureAverages(Detector):
     _waiting: list[Singles]
 
     def __init__(self, reference: npt.ArrayLike, *, arl: float = 10_000, seed: int = 0) -> None:
-        super().__init__(arl)
         rows = np.asarray(reference, dtype=np.float64)
+        mapped = self._learn(rows, arl, seed)
+        self._expect(mapped - self._mean)
+        self._thresholds = self._calibrate(mapped - self._mean)
+        self._set_threshold()
+        self._begin()
+
+    def _learn(self, rows: Floats, arl: float, seed: int) -> Singles:
+        """Learn the scales and the mean of a reference; its random features."""
+        super().__init__(arl)
         if rows.ndim != 2 or len(rows) < 100 or rows.shape[1] < 1 or not np.isfinite(rows).all():
             raise ValueError(
                 "reference must hold at least 100 finite rows of features, got an array of shape "
@@ -110,11 +118,12 @@ class RandomFeatureAverages(Detector):
         self._given: tuple[Singles, int] = mapped.mean(axis=0), len(rows)
         self._mean, self._count = self._given
         self._grows = True
-        variance = float(mapped.var(axis=0).sum())
+        return mapped
+
+    def _expect(self, centred: Singles) -> None:
+        """Learn from the mapped reference, without its mean, what squares to expect of the averages."""
+        variance = float(centred.var(axis=0).sum())
         self._expected = [max(variance, 1e-6) * rate / (2.0 - rate) for rate in RATES]
-        self._thresholds = self._calibrate(mapped - self._mean)
-        self._set_threshold()
-        self._begin()
 
     def fix_reference(self) -> None:
         """Keep the reference as it is: nothing that is observed joins it."""
@@ -172,7 +181,7 @@ class RandomFeatureAverages(Detector):
                 square = square - 2.0 * here * np.einsum("ij,ij->i", average, off) + here**2 * size
                 np.maximum(largest, square / expected, out=largest)
         first, last, fixed = (
-            _rarely(one, safety * self.arl)
+            rarely(one, safety * self.arl)
             for one, safety in ((largest[0], SAFETY), (largest[1], SAFETY), (largest[0], FIXED_SAFETY))
         )
         return first, last, fixed - first
@@ -196,8 +205,7 @@ class RandomFeatureAverages(Detector):
     def _absorb(self, rows: Floats) -> tuple[int, bool]:
         rows = rows[: BLOCK - self._held % BLOCK]
         count = len(rows)
-        features = self._map(rows)
-        mapped = features - self._mean
+        features, mapped = self._centred(rows)
         averages: list[Singles] = []
         largest = np.zeros(count)
         for number, (average, expected) in enumerate(zip(self._averages, self._expected, strict=True)):
@@ -215,6 +223,16 @@ class RandomFeatureAverages(Detector):
             self._wait(features)
         self._held += used
         return used, alarm
+
+    def _centred(self, rows: Floats) -> tuple[Singles, Singles]:
+        """The random features of *rows*, and what is left of them without what is usual."""
+        features = self._map(rows)
+        return features, features - self._mean
+
+    def _from_centre(self, rows: Floats) -> Floats:
+        """How far *rows* are from where they usually are."""
+        off: Floats = rows - self._centre
+        return off
 
     def _wait(self, features: Singles) -> None:
         """Add *features* to the block that they belong to; the oldest one joins the reference in its time."""
@@ -235,7 +253,7 @@ class RandomFeatureAverages(Detector):
     def _keep(self, rows: Floats) -> None:
         """Keep the latest rows, clipped at 4 standard deviations: no single one rules."""
         with np.errstate(over="ignore"):
-            far = np.clip((rows[-KEPT:] - self._centre) * self._scale, -4.0, 4.0)
+            far = np.clip(self._from_centre(rows[-KEPT:]) * self._scale, -4.0, 4.0)
         self._recent = np.concatenate([self._recent[len(far) :], far]) if len(far) < KEPT else far
 
     def _explain(self) -> Evidence:
@@ -313,7 +331,7 @@ class RandomFeatureAverages(Detector):
         return detector
 
 
-def _rarely(largest: Floats, arl: float) -> float:
+def rarely(largest: Floats, arl: float) -> float:
     """What is exceeded once in *arl* rows, if *largest* are the largest in STEPS rows of some streams."""
     scale = float(largest.std()) * math.sqrt(6.0) / math.pi
     place = float(largest.mean()) - 0.5772 * scale

@@ -19,6 +19,10 @@ NORMAL = NormalDist()
 LEAST = 20
 """A stratum with fewer values than this in the reference is judged among all."""
 
+SPAN = 250.0
+"""Over the strata that come within so many observations, about as long as evidence collects, their luck
+averages out."""
+
 ALL = math.inf
 """Where the values of all strata are kept."""
 
@@ -72,12 +76,7 @@ class SeasonalShiryaevRoberts(WhitenedShiryaevRoberts):
             raise ValueError(
                 f"reference must hold at least 100 finite rows in order, got {len(rows)}; collect 1000"
             )
-        self._visits = visits(rows[:, 0])
-        if self._visits < 2.0:
-            raise ValueError(
-                "reference must come to each stratum at least twice, and most were visited once; collect two "
-                "cycles or more, or use fewer strata"
-            )
+        self._visits = coming_again(rows[:, 0])
         self._strata = {ALL: np.sort(rows[:, 1]).tolist()}
         for stratum in np.unique(rows[:, 0]).tolist():
             values = np.sort(rows[rows[:, 0] == stratum, 1])
@@ -151,3 +150,31 @@ def visits(strata: Floats) -> float:
     runs[-1] -= 0.5
     _, numbers = np.unique(strata[begins], return_inverse=True)
     return float(np.median(np.bincount(numbers, weights=runs)))
+
+
+def coming_again(strata: Floats) -> float:
+    """`visits`, which are two or more.
+
+    Raises:
+        ValueError: They are fewer.
+    """
+    found = visits(strata)
+    if found < 2.0:
+        raise ValueError(
+            "reference must come to each stratum at least twice, and most were visited once; collect two "
+            "cycles or more, or use fewer strata"
+        )
+    return found
+
+
+def told_apart(strata: Floats) -> list[float]:
+    """Of which of *strata* a reference has enough."""
+    found, counts = np.unique(strata, return_counts=True)
+    enough: list[float] = found[counts >= LEAST].tolist()
+    return enough
+
+
+def worth(strata: Floats) -> float:
+    """How many observations a reference is worth of which each stratum has its part."""
+    at_once = 1.0 + SPAN * len(run_begins(strata)) / len(strata)
+    return len(strata) * min(1.0, at_once / max(1, len(told_apart(strata))))

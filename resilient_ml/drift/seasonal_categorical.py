@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -11,15 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ._recursion import TOGETHER
-from .categorical import FEW, NO_NUMBER, CategoricalShiryaevRoberts
+from .categorical import FEW, NO_NUMBER, CategoricalShiryaevRoberts, independent
 from .detector import Floats
-from .seasonal import LEAST, visits
-from .stratified import pairs, run_begins
+from .seasonal import coming_again, told_apart, worth
+from .stratified import pairs
 
 GOLDEN = 0.6180339887498949
-SPAN = 250.0
-"""Over the strata that come within so many observations, about as long as evidence collects, their luck
-averages out."""
 
 
 class SeasonalCategorical(CategoricalShiryaevRoberts):
@@ -32,7 +28,8 @@ class SeasonalCategorical(CategoricalShiryaevRoberts):
     this leaves more of them as they were: it is the maximal coupling. `CategoricalShiryaevRoberts` watches
     the result. A cycle that the strata follow raises no alarm, and what is usual at noon is found at night.
 
-    Each stratum is known from its part of the reference, so that is worth no more than what it has of the
+    What a stratum is like is counted with half an observation more of each category, as they come in all.
+    Each is known from its part of the reference, so that is worth no more than what it has of the
     strata which come within 250 observations. A stratum of which it has fewer than 20 is judged
     among all. Choices are made by multiples of the golden ratio, so the same stream always has the same.
 
@@ -80,26 +77,20 @@ class SeasonalCategorical(CategoricalShiryaevRoberts):
             raise ValueError(
                 f"reference must hold at least 100 finite rows in order, got {len(rows)}; collect 1000"
             )
-        if visits(rows[:, 0]) < 2.0:
-            raise ValueError(
-                "reference must come to each stratum at least twice, and most were visited once; collect two "
-                "cycles or more, or use fewer strata"
-            )
-        strata, counts = np.unique(rows[:, 0], return_counts=True)
-        at_once = 1.0 + SPAN * len(run_begins(rows[:, 0])) / len(rows)
-        worth = len(rows) * at_once / max(1, int((counts >= LEAST).sum()))
+        coming_again(rows[:, 0])
+        size = min(worth(rows[:, 0]), independent(effective_size, len(rows)))
         super().__init__(
             rows[:, 1],
             categories=categories,
             arl=arl,
-            effective_size=worth if effective_size is None else min(worth, effective_size),
+            effective_size=size,
             swing=swing,
         )
         bins = self._bin_of[self._binned(rows[:, 1])]
         self._couple(
             {
                 stratum: np.bincount(bins[rows[:, 0] == stratum], minlength=len(self._shares)).tolist()
-                for stratum in strata[counts >= LEAST].tolist()
+                for stratum in told_apart(rows[:, 0])
             }
         )
 
@@ -116,11 +107,12 @@ class SeasonalCategorical(CategoricalShiryaevRoberts):
         missing /= np.maximum(missing[:, -1:], 1e-300)
         # The last row is that of all other strata, in which categories stay what they are.
         self._stays = np.vstack([np.minimum(all_of_it / shares, 1.0), np.ones(len(all_of_it))])
-        self._becomes = np.vstack([missing, np.ones(len(all_of_it))])
+        # Each row is raised by its number, so that one search finds a place in any of them.
+        self._becomes = missing + np.arange(len(known))[:, None]
         often = np.flatnonzero(self._bin_of < len(all_of_it) - 1)  # by their bins, one each
         self._category_of = np.append(often, NO_NUMBER).astype(np.float64)
         self._place_of = {stratum: place for place, stratum in enumerate(self._strata.tolist())}
-        self._rows_of = list(zip(self._stays.tolist(), self._becomes.tolist(), strict=True))
+        self._stays_of = self._stays.tolist() if len(all_of_it) <= FEW else []
 
     def coupled(self, rows: Floats, *, first: int = 0) -> Floats:
         """What categories become: those of *rows*, of which the first is observation number *first*."""
@@ -134,9 +126,15 @@ class SeasonalCategorical(CategoricalShiryaevRoberts):
         moved = np.flatnonzero(chances >= stays)
         if len(moved):
             left = (chances[moved] - stays[moved]) / (1.0 - stays[moved])
-            others = (self._becomes[places[moved]] <= left[:, None]).sum(axis=1)
-            found[moved] = self._category_of[np.minimum(others, len(self._category_of) - 1)]
+            found[moved] = self._category_of[self._others(places[moved], left)]
         return found
+
+    def _others(self, places: npt.NDArray[np.intp], left: Floats) -> npt.NDArray[np.intp]:
+        """The bins that others become in strata, by what is *left* of a choice from 0 to 1."""
+        bins = len(self._category_of)
+        found = np.searchsorted(self._becomes.ravel(), places + left, side="right") - places * bins
+        others: npt.NDArray[np.intp] = np.clip(found, 0, bins - 1)
+        return others
 
     def update(self, value: Sequence[float] | Floats) -> bool:  # type: ignore[override]
         """Feed one observation, a stratum and a category; whether it raised an alarm."""
@@ -149,13 +147,13 @@ class SeasonalCategorical(CategoricalShiryaevRoberts):
 
     def _become(self, stratum: float, category: float) -> float:
         """What :meth:`coupled` makes of the next observation."""
-        stays, becomes = self._rows_of[self._place_of.get(stratum, -1)]
+        place = self._place_of.get(stratum, -1)
         chance = (self.seen + 0.5) * GOLDEN % 1.0
-        stay = stays[self._bins[int(category) if 0.0 <= category < self.categories else -1]]
+        stay = self._stays_of[place][self._bins[int(category) if 0.0 <= category < self.categories else -1]]
         if chance < stay:
             return category
-        other = bisect_right(becomes, (chance - stay) / (1.0 - stay))
-        return float(self._category_of[min(other, len(becomes) - 1)])
+        other = self._others(np.array([place]), np.array([(chance - stay) / (1.0 - stay)]))
+        return float(self._category_of[other[0]])
 
     def _rows(self, values: npt.ArrayLike) -> Floats:
         return pairs(values, "values")

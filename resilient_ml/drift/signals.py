@@ -10,10 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _checks
-from ._numbering import Numbering, Strata, StratumOf
-from ._sums import swing_of_shares
-from .bounded_mean import APART, swinging
-from .categorical import CategoricalShiryaevRoberts
+from ._numbering import Strata, StratumOf
+from .bounded_mean import swinging
 from .combined import Combined
 from .conformal import ConformalShiryaevRoberts
 from .detector import Detector, Floats
@@ -21,22 +19,13 @@ from .e_shiryaev_roberts import EShiryaevRoberts
 from .markov import MarkovShiryaevRoberts, few_errors, follows, left_over
 from .random_features import RandomFeatureAverages
 from .seasonal import SeasonalShiryaevRoberts
-from .seasonal_categorical import SeasonalCategorical
+from .seasonal_features import SeasonalFeatureAverages, less_usual
 from .stratified import StratifiedShiryaevRoberts
-from .thinned import Thinned, correlations, effective_size, spacing, spacing_of_shape
+from .thinned import Thinned, spacing, spacing_of_shape
 from .whitened import WhitenedShiryaevRoberts
 from .windowed_ks import WindowedKS
 
 Side = Literal["answer", "input"]
-_MOST_CLASSES = 1000
-_COMMONEST = 64
-"""So many classes say whether neighbours resemble each other."""
-_RUNS = 0.1
-"""Where neighbours resemble each other less, no observation need be passed over."""
-_SPANS = (16, 32, 64, 128)
-"""Over so many observations shares that swing are looked for: a bet could follow them."""
-ANY_OTHER = -1
-"""The number of all classes that are not told apart."""
 
 
 def _apart(
@@ -177,91 +166,13 @@ class Numbers(Signal):
         return ConformalShiryaevRoberts(reference, arl=arl)
 
 
-class Classes(Signal):
-    """A class, label, route or token a call, or one a row: anything that has a hash.
-
-    Up to 1000 are told apart, in the order in which they are first seen; the rest are one.
-
-    Args:
-        name, of, side: As for :class:`Signal`.
-        strata: As for :class:`Numbers`: each class is judged by the shares of its stratum.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        of: Callable[..., Any] | None = None,
-        *,
-        side: Side = "answer",
-        strata: StratumOf = None,
-    ) -> None:
-        super().__init__(name, of, side=side)
-        self._numbers = Numbering(_MOST_CLASSES)
-        self._strata = Strata(strata)
-        self.strata: StratumOf = self._strata.of
-        if strata is None:  # with strata, what is read depends on when
-            self.as_it_is: tuple[type, ...] = (str, int)
-
-    def read(self, value: Any) -> Floats:
-        """The numbers of the classes; with *strata* each with the number of its stratum."""
-        if isinstance(value, np.ndarray):
-            value = value.reshape(-1).tolist()
-        if not isinstance(value, list | tuple):
-            value = [value]
-        return self._strata.beside(np.array([self._number(one) for one in value], dtype=np.float64))
-
-    def _number(self, one: Any) -> int:
-        try:
-            number = self._numbers.of(one)
-            return number if number < _MOST_CLASSES else ANY_OTHER
-        except TypeError as error:
-            raise ValueError(
-                f"{self!r} was given {_checks.shown(one)}, which has no hash; pass of="
-            ) from error
-
-    def read_reference(self, given: Any) -> Floats:
-        """Classes; with *strata* pairs of a stratum and a class."""
-        if self.strata is None:
-            return self.read(given)
-        return self._strata.given((stratum, self._number(one)) for stratum, one in given)
-
-    def tells_enough(self, reference: Floats) -> bool:
-        """Whether the stream came to each stratum twice."""
-        return self._strata.known(reference)
-
-    def detector(self, reference: Floats, arl: float) -> Detector:
-        """Bets on the recent shares, less what these swing by; in runs of classes every so many are used."""
-        if self.strata is None:
-            return self._watching(reference, _each(reference), arl)
-        return self._watching(reference, _each(SeasonalCategorical(reference).coupled(reference)), arl)
-
-    def _watching(self, reference: Floats, each: Floats, arl: float) -> Detector:
-        """What watches classes of which *each* says when they came, as if there were no strata."""
-        kind = CategoricalShiryaevRoberts if self.strata is None else SeasonalCategorical
-        every = spacing(each) if correlations(each)[1] > _RUNS else 1
-        swing = swing_of_shares(each, _SPANS, apart=APART, every=every)
-        if every == 1:
-            return kind(reference, arl=arl, swing=swing)
-        size = effective_size(each)
-
-        def make(known: Floats, run: float) -> Detector:
-            known = known if self.strata is None else reference  # every so many may be of a few strata alone
-            return kind(known, arl=run, effective_size=min(float(len(known)), size), swing=swing)
-
-        return Thinned(make, reference, every=every, arl=arl)
-
-    def part_name(self, part: int, detector: Detector) -> str:
-        """The class, whether the reference has it or not; those that are not told apart are one."""
-        names = self._numbers.names
-        return names[part] if 0 <= part < len(names) else "others"
-
-
 class Vectors(Signal):
     """A vector a call, or one a row: an embedding, or a row of features.
 
     Args:
         name, of, side: As for :class:`Signal`.
         names: What the features are called in evidence; their numbers by default.
+        strata: As for :class:`Numbers`: each row is judged among those of its stratum.
     """
 
     def __init__(
@@ -271,6 +182,7 @@ class Vectors(Signal):
         *,
         side: Side = "answer",
         names: tuple[str, ...] = (),
+        strata: StratumOf = None,
     ) -> None:
         super().__init__(name, of, side=side)
         remedy = "pass a tuple of strings, one a feature, such as ('age', 'income')"
@@ -280,20 +192,43 @@ class Vectors(Signal):
             if not isinstance(one, str):
                 raise TypeError(f"names must be strings, got {_checks.shown(one)}; {remedy}")
         self.names: tuple[str, ...] = tuple(names)
+        self._strata = Strata(strata)
+        self.strata: StratumOf = self._strata.of
 
     def read(self, value: Any) -> Floats:
-        """One row, or several."""
+        """One row, or several; with *strata* each with the number of its stratum."""
         rows = np.array(value, dtype=np.float64)
         if rows.ndim == 1:
             rows = rows[None]
         if rows.ndim != 2:
             raise ValueError(f"{self!r} was given shape {rows.shape}; pass of= to take one vector a row")
-        return rows
+        return self._strata.beside(rows)
+
+    def read_reference(self, given: Any) -> Floats:
+        """Rows; with *strata* pairs of a stratum and a row."""
+        return self.read(given) if self.strata is None else self._strata.given_rows(given)
+
+    def tells_enough(self, reference: Floats) -> bool:
+        """Whether the stream came to each stratum twice."""
+        return self._strata.known(reference)
 
     def detector(self, reference: Floats, arl: float) -> Detector:
-        """Averages of random features."""
+        """Averages of random features; where rows remember, of every so many."""
+        if self.strata is not None:
+            return self._in_strata(reference, arl)
         every = spacing_of_shape(reference)
         return _apart(lambda rows, run: RandomFeatureAverages(rows, arl=run), reference, arl, every)
+
+    def _in_strata(self, reference: Floats, arl: float) -> Detector:
+        every = spacing_of_shape(less_usual(reference))
+        if every == 1:
+            return SeasonalFeatureAverages(reference, arl=arl)
+        size = len(reference) / every
+
+        def make(known: Floats, run: float) -> Detector:  # every so many may be of a few strata alone
+            return SeasonalFeatureAverages(reference, arl=run, effective_size=size)
+
+        return Thinned(make, reference, every=every, arl=arl)
 
     def part_name(self, part: int, detector: Detector) -> str:
         """The feature."""
@@ -372,14 +307,6 @@ class Losses(Signal):
         if bursts and spacing(rest) == 1 and not swinging(rest):
             return MarkovShiryaevRoberts(losses, arl=arl)
         return _apart(lambda known, run: EShiryaevRoberts.from_reference(known, arl=run), losses, arl)
-
-
-def _each(classes: Floats) -> Floats:
-    """Whether each of *classes* is one of the commonest, shape (observations, those)."""
-    known, counts = np.unique(classes, return_counts=True)
-    commonest = known[np.argsort(-counts, kind="stable")[:_COMMONEST]]
-    each: Floats = (classes[:, None] == commonest).astype(np.float64)
-    return each
 
 
 def finite_rows(rows: Floats) -> npt.NDArray[np.bool_]:

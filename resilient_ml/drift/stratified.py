@@ -245,7 +245,7 @@ def pairs(rows: npt.ArrayLike, name: str) -> Floats:
         return np.empty((0, 2))
     if values.ndim != 2 or values.shape[1] != 2:
         raise ValueError(
-            f"{name} must have shape (n, 2), a stratum and a score a row, got {values.shape}; "
-            "use np.column_stack([strata, scores])"
+            f"{name} must have shape (n, 2), a stratum and a value a row, got {values.shape}; "
+            "use np.column_stack([strata, values])"
         )
     return values

@@ -211,14 +211,14 @@ def correlation_time(reference: npt.ArrayLike) -> float:
 
 
 def effective_size(reference: npt.ArrayLike) -> float:
-    """How many independent observations a reference is worth whose neighbours resemble each other.
+    """How many independent observations a reference is worth whose neighbours resemble each other, from 1.
 
     It is its size by the correlation time, which is taken to be a standard error longer: of *n* observations
     it is known to ``sqrt(20 time / n)`` of itself (Sokal, section 3, with lags up to five times as long).
     """
     count = len(np.asarray(reference))
     time = correlation_time(reference)
-    return count / (time * (1.0 + math.sqrt(20.0 * time / count)))
+    return max(1.0, count / (time * (1.0 + math.sqrt(20.0 * time / count))))
 
 
 def _time(memory: Floats) -> float:

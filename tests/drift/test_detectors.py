@@ -28,6 +28,7 @@ from resilient_ml.drift import (
     PageHinkley,
     RandomFeatureAverages,
     SeasonalCategorical,
+    SeasonalFeatureAverages,
     SeasonalShiryaevRoberts,
     StratifiedShiryaevRoberts,
     Thinned,
@@ -86,6 +87,22 @@ def by_hour(count: int, quiet: int, seed: int) -> Any:
     return np.column_stack([hours, (draw[:, None] > shares.cumsum(axis=1)[:, :2]).sum(axis=1)]).astype(float)
 
 
+def rows_by_hour(count: int, quiet: int, seed: int) -> Any:
+    """Three features with another level and spread in each of four strata; moved after *quiet*, if not 0."""
+    hours = np.arange(count) // 5 % 4
+    values = (
+        np.random.default_rng(seed).normal(size=(count, 3)) * (1.0 + hours[:, None]) + 5.0 * hours[:, None]
+    )
+    if quiet:
+        values[quiet:] += 1.5 * (1.0 + hours[quiet:, None])
+    return np.column_stack([hours, values])
+
+
+@functools.cache
+def seasonal_averages() -> dict[str, Any]:
+    return SeasonalFeatureAverages(rows_by_hour(500, 0, 3), arl=1000).state()
+
+
 @functools.cache
 def averages() -> dict[str, Any]:
     """Made once, as its threshold takes a tenth of a second."""
@@ -105,6 +122,7 @@ MAKE: dict[str, Callable[[], Detector]] = {
     "RandomFeatureAverages": lambda: RandomFeatureAverages.from_state(averages()),
     "SeasonalShiryaevRoberts": lambda: SeasonalShiryaevRoberts(hourly(1200, 0, 3), arl=1000),
     "SeasonalCategorical": lambda: SeasonalCategorical(by_hour(1000, 0, 3), arl=1000),
+    "SeasonalFeatureAverages": lambda: SeasonalFeatureAverages.from_state(seasonal_averages()),
     "StratifiedShiryaevRoberts": lambda: StratifiedShiryaevRoberts(by_shift(1000, 0, 3), arl=1000),
     "MarkovShiryaevRoberts": lambda: MarkovShiryaevRoberts(errors(0.1, 1000, 5), arl=1000),
     "Thinned": lambda: Thinned(thinly, remembering(1000, 0, 3), every=5, arl=5000),
@@ -130,6 +148,7 @@ for one in ("CategoricalShiryaevRoberts", "DDM", "MarkovShiryaevRoberts"):
 STREAM["RandomFeatureAverages"] = np.concatenate([rows(300, 0.0, 4), rows(300, 1.0, 5)])
 STREAM["SeasonalShiryaevRoberts"] = hourly(600, 300, 4)
 STREAM["SeasonalCategorical"] = by_hour(600, 300, 5)
+STREAM["SeasonalFeatureAverages"] = rows_by_hour(600, 300, 4)
 STREAM["StratifiedShiryaevRoberts"] = by_shift(600, 300, 4)
 STREAM["Thinned"] = remembering(600, 300, 6)
 STREAM["WhitenedShiryaevRoberts"] = remembering(600, 300, 4)

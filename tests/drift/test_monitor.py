@@ -1,6 +1,8 @@
 """Channels and segments: what they learn, when they change state, and what a false alarm may cost."""
 
 import math
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -234,11 +236,65 @@ def test_losses_learn_what_is_usual():
     assert Losses().part_name(3, one.detector) == "3"
 
 
-def test_two_threads_that_meet_a_new_class_at_once_agree():
+class Slow:
+    """A class that another thread meets first, while this one looks it up."""
+
+    def __init__(self, signal, then):
+        self.signal, self.then = signal, then
+
+    def __hash__(self):
+        if self.then:
+            self.signal.read(self.then.pop())
+        return 7
+
+    def __eq__(self, other):
+        return isinstance(other, Slow)
+
+    def __str__(self):
+        return "slow"
+
+
+def test_two_threads_that_meet_new_classes_at_once_agree():
     signal = Classes("label")
-    signal._numbers.names.append("taken by another")
-    assert signal.read("cat").tolist() == [0]
-    assert signal._numbers.names == ["taken by another"]
+    assert signal.read(Slow(signal, ["cat"])).tolist() == [1]
+    assert signal.read(["cat", "dog"]).tolist() == [0, 2]
+    other = Classes("label")
+    assert other.read(Slow(other, [Slow(other, []), "cat"])).tolist() == [2]
+    assert other.read(["cat", "dog", Slow(other, [])]).tolist() == [0, 1, 2]
+    for one, names in ((signal, ["cat", "slow", "dog"]), (other, ["cat", "dog", "slow"])):
+        assert [one._numbers.names[number] for number in range(3)] == names
+
+
+def test_many_threads_give_many_classes_each_its_number_and_name():
+    signal = Classes("label")
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [
+            threading.Thread(target=lambda k=k: [signal.read(f"{(n * k) % 211}") for n in range(211)])
+            for k in (1, 2, 3, 5)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    numbers = signal.read([str(n) for n in range(211)]).astype(int).tolist()
+    assert len(set(numbers)) == 211
+    assert [signal._numbers.names[number] for number in numbers] == [str(n) for n in range(211)]
+
+
+def test_labels_that_are_not_numbers_are_one_class():
+    signal = Classes("label")
+    assert signal.read([float("nan"), 1.0, float("nan"), np.float64("nan")]).tolist() == [0, 1, 0, 0]
+    assert signal._numbers.names == {0: "nan", 1: "1.0"}
+
+
+def test_a_full_house_still_knows_its_own():
+    signal = Classes("label")
+    signal.read([str(number) for number in range(1000)])
+    assert signal.read(["new", "7", "new"]).tolist() == [-1, 7, -1]
 
 
 def test_a_reference_of_vectors_may_be_given():

@@ -102,7 +102,7 @@ def test_visits_counts_runs_and_ends_by_half() -> None:
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        (np.zeros(500), r"reference must have shape \(n, 2\), a stratum and a score a row, got \(500,\)"),
+        (np.zeros(500), r"reference must have shape \(n, 2\), a stratum and a value a row, got \(500,\)"),
         (hourly(99, 5, each=1), "at least 100 finite rows in order, got 99"),
         (hourly(480, 5, each=20), "must come to each stratum at least twice"),
     ],

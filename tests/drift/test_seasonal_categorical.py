@@ -143,7 +143,7 @@ def test_many_classes_are_judged_one_at_a_time_as_together() -> None:
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        (np.zeros(500), r"reference must have shape \(n, 2\), a stratum and a score a row, got \(500,\)"),
+        (np.zeros(500), r"reference must have shape \(n, 2\), a stratum and a value a row, got \(500,\)"),
         (hourly(99, 5, each=1), "at least 100 finite rows in order, got 99"),
         (hourly(240, 5, each=10), "must come to each stratum at least twice"),
     ],
@@ -215,6 +215,34 @@ def test_a_reference_that_is_given_has_pairs_of_stratum_and_class() -> None:
     assert monitor.state() == "ok"
     monitor.feed(signal, None, np.concatenate([signal.read(kind("night")) for _ in range(99)]))
     assert monitor.state() == "drifted"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["code", "chat"] * 100, "got 'code' at position 0"),
+        ([("night", "code")] * 100 + ["ok"], "got 'ok' at position 100"),
+        ([("night", "code", 1)] * 200, r"got an object of type tuple at position 0"),
+        ([1.0, 2.0], "got 1.0 at position 0"),
+    ],
+)
+def test_what_is_no_pair_of_stratum_and_class_is_refused(given: Any, message: str) -> None:
+    signal = Classes("kind", strata=lambda: 0)
+    with pytest.raises(
+        ValueError, match=r"references\['kind'\] cannot be read as .* must hold pairs .*" + message
+    ):
+        Monitor([signal], arl=1000, references={"kind": given})
+
+
+def test_a_stratum_without_a_hash_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"strata gave .* list.*, which has no hash; let it give a string"):
+        Classes("kind", strata=list).read("code")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [0.5, float("nan"), float("inf"), "a"])
+def test_what_a_reference_cannot_be_worth_is_refused(size: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match="effective_size must be"):
+        SeasonalCategorical(hourly(1000, 1), effective_size=size)
 
 
 def test_what_strata_depend_on_is_read_at_once_and_so_is_what_is_in_them() -> None:

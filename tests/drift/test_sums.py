@@ -125,6 +125,13 @@ def test_neighbours_that_hardly_resemble_each_other_neither_come_in_runs_nor_swi
     assert swings.count(0.0) >= 6
 
 
+def test_a_reference_in_which_the_classes_changed_can_be_used() -> None:
+    detector = Classes("route").detector(np.repeat([0.0, 1.0], 500), 1e4)
+    assert isinstance(detector, Thinned)
+    assert detector.inner.state()["size"] == 1.0
+    assert not len(detector.update_many(np.tile(np.repeat([0.0, 1.0], 50), 20)))
+
+
 @pytest.mark.once
 def test_classes_in_runs_are_seen_every_so_many_and_their_reference_is_worth_less() -> None:
     alarms = 0

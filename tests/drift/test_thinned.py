@@ -63,6 +63,31 @@ def test_a_reference_is_worth_its_size_by_a_time_that_may_be_longer(count: int) 
     assert effective_size(stream) == pytest.approx(count / time / (1 + (20 * time / count) ** 0.5))
 
 
+def test_no_reference_is_worth_less_than_one_observation() -> None:
+    assert effective_size(np.repeat([0.0, 1.0], 500)) == 1.0
+    assert effective_size(np.arange(100.0)) == 1.0
+
+
+def test_one_long_batch_is_as_many_short_ones() -> None:
+    """Beyond what a detector takes at once, where the number of an observation counts."""
+    draw = np.random.default_rng(2)
+    stream = np.where(
+        draw.random(24_000) < 0.2, 500.0 + draw.integers(0, 30, 24_000), draw.integers(0, 4, 24_000)
+    )
+    known = draw.integers(0, 4, 1000)
+    one, many = (
+        Thinned(lambda rows, arl: CategoricalShiryaevRoberts(rows, arl=arl), known, every=2, arl=1e300)
+        for _ in range(2)
+    )
+    one.update_many(stream)
+    for begin in range(0, len(stream), 1000):
+        many.update_many(stream[begin : begin + 1000])
+    assert one.statistic == pytest.approx(many.statistic, rel=1e-6)
+    kept = [np.array(detector.inner.state()["seldom"]) for detector in (one, many)]
+    assert kept[0] == pytest.approx(kept[1])
+    assert one.inner.seen == many.inner.seen == 12_000
+
+
 def test_features_without_spread_or_memory_of_any_kind_take_no_time() -> None:
     assert correlation_time(np.full((100, 3), 2.5)) == 1.0
     assert correlation_time([1.0, 2.0]) == 1.0

@@ -353,7 +353,7 @@ def test_it_says_what_it_is_and_travels():
         (
             lambda: DriftDetector(Numbers("x"), references={"x": ["a", "b"]}),
             ValueError,
-            "references['x'] cannot be read as Numbers('x'): ValueError; pass what its of= gives",
+            "references['x'] cannot be read as Numbers('x'): could not convert string to float: 'a'; pass",
         ),
         (
             lambda: DriftDetector(Numbers("x"), references={"x": [1.0] * 5}),

@@ -48,6 +48,38 @@ def _nothing() -> None:
     """A handler that does nothing."""
 
 
+AGAIN = 0.02
+"""Seconds after which a signal that nobody has dealt with is followed by another.
+
+Python deals with one that comes just before a thread begins to wait only when that thread wakes.
+"""
+
+
+class _Arriving:
+    """What signals call, one at a time: of those that nest, a slow one would overflow the stack."""
+
+    def __init__(self, period: float, handler: Callable[[], Any]) -> None:
+        self._period = period
+        self._handler = handler
+        self._busy = False
+        self.over = False
+        self.before: Any = signal.SIG_DFL
+
+    def call_for_next(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, *((0.0,) if self.over else (self._period, AGAIN)))
+
+    def __call__(self, signum: int, frame: object) -> None:
+        if self._busy:
+            return
+        self._busy = True
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        try:
+            self._handler()
+        finally:
+            self._busy = False
+            self.call_for_next()
+
+
 @dataclass(frozen=True, repr=False)
 class _SignalStorm(Before):
     period: float = 0.0002
@@ -61,21 +93,16 @@ class _SignalStorm(Before):
             raise RuntimeError(
                 f"{self.title()} sets a handler for SIGALRM, as only the main thread can; make the call there"
             )
-        case.kept = signal.signal(signal.SIGALRM, partial(self._arrive, case)) or signal.SIG_DFL
-        signal.setitimer(signal.ITIMER_REAL, self.period)
-
-    def _arrive(self, case: Case, signum: int, frame: object) -> None:
-        # One that came before the last was dealt with would nest, and a slow handler overflow the stack.
-        try:
-            self.handler()
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0.0 if case.kept is None else self.period)
+        case.kept = arriving = _Arriving(self.period, self.handler)
+        arriving.before = signal.signal(signal.SIGALRM, arriving) or signal.SIG_DFL
+        arriving.call_for_next()
 
     def end(self, case: Case) -> None:
-        kept, case.kept = case.kept, None  # no signal calls for the next any more
-        if kept is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-            signal.signal(signal.SIGALRM, kept)
+        arriving, case.kept = case.kept, None
+        if arriving is not None:
+            arriving.over = True  # no signal calls for the next any more
+            arriving.call_for_next()
+            signal.signal(signal.SIGALRM, arriving.before)
 
 
 def signal_storm(period: float = 0.0002, handler: Callable[[], Any] | None = None) -> Before:

@@ -73,6 +73,29 @@ def test_a_slow_handler_is_left_alone_until_it_has_ended():
     assert set(deepest) == {1}
 
 
+def test_a_signal_that_is_not_dealt_with_is_followed_by_another():
+    """One that comes just before a thread begins to wait would be the last otherwise."""
+    timers = faults.inject(lambda: signal.getitimer(signal.ITIMER_REAL), faults.signal_storm(10))()
+    assert 9 < timers[0] <= 10
+    assert timers[1] == pytest.approx(0.02)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_signals_that_come_while_one_is_dealt_with_are_left_out():
+    calls = []
+
+    def handler():
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+        calls.append(None)
+        signal.raise_signal(signal.SIGALRM)
+
+    def model():
+        signal.raise_signal(signal.SIGALRM)
+        return len(calls), signal.getitimer(signal.ITIMER_REAL)[0] > 9
+
+    assert faults.inject(model, faults.signal_storm(10, handler=handler))() == (1, True)
+
+
 def test_signals_that_do_nothing_disturb_nothing():
     assert faults.inject(len, faults.signal_storm())("rows") == 4
 
