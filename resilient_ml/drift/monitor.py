@@ -93,17 +93,20 @@ class Channel:
         self._arl = arl
         self._size = max(size, signal.least)
         self._rearm = rearm
-        self._learnt: list[Floats] = []
-        self._wanted = self._size
-        self._count = 0
-        self._stride = 1
-        self._passed = 0
+        self._learn_anew()
         self._quiet = 0
         self._needed = rearm
         if reference is not None:
             self._begin(reference).fix_reference()  # it says how things should be
         elif isinstance(signal, Losses | Calibration) and signal.tolerated is not None:
             self._begin(np.empty(0))
+
+    def _learn_anew(self) -> None:
+        self._learnt: list[Floats] = []
+        self._wanted = self._size
+        self._count = 0
+        self._stride = 1
+        self._passed = 0
 
     def _begin(self, reference: Floats) -> Detector:
         make = self.signal.detector
@@ -158,7 +161,11 @@ class Channel:
                 break
             reference = np.concatenate(self._learnt)
             if self.signal.tells_enough(reference):
-                self._begin(reference)
+                try:
+                    self._begin(reference)
+                except ValueError:  # no detector can use this one; the next may do
+                    self._learn_anew()
+                    raise
                 changes.append(Change(self.signal.name, self.segment, "learning", "ok", self.seen))
                 break
             self._learnt = [reference]

@@ -297,6 +297,22 @@ def test_a_full_house_still_knows_its_own():
     assert signal.read(["new", "7", "new"]).tolist() == [-1, 7, -1]
 
 
+class Choosy(Numbers):
+    def detector(self, reference, arl):
+        if reference.max() > 100.0:
+            raise ValueError("reference must be below 100")
+        return super().detector(reference, arl)
+
+
+def test_after_a_reference_that_no_detector_can_use_another_is_learned():
+    one = channel(Choosy("x"), size=100)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="below 100"):
+            one.feed(draws(100) + 1000.0)
+        assert (one.state, one._count, one._learnt) == ("learning", 0, [])
+    assert one.feed(draws(100))[-1].after == "ok"
+
+
 def test_a_reference_of_vectors_may_be_given():
     rng = np.random.default_rng(5)
     monitor = Monitor([Vectors("row")], arl=1000, references={"row": rng.normal(size=(300, 3))})
