@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from .._checks import at_least
+from .categorical import independent
 from .detector import Floats
 from .random_features import (
     DOUBT,
@@ -87,9 +87,7 @@ class SeasonalFeatureAverages(RandomFeatureAverages):
             raise ValueError(f"reference must have finite strata, got {unlike:g}; leave such rows out")
         mapped = self._learn(rows[:, 1:], arl, seed)
         coming_again(strata)
-        remedy = "pass how many independent rows the reference is worth"
-        size = len(rows) if effective_size is None else effective_size
-        size = min(len(rows), at_least("effective_size", size, 1.0, remedy=remedy))
+        size = min(float(len(rows)), independent(effective_size, len(rows)))
         self._strata = np.array(told_apart(strata))
         places = self._places(strata)
         # The last place is that of all other strata.

@@ -206,7 +206,7 @@ class Vectors(Signal):
 
     def read_reference(self, given: Any) -> Floats:
         """Rows; with *strata* pairs of a stratum and a row."""
-        return self.read(given) if self.strata is None else self._strata.given_rows(given)
+        return super().read_reference(given) if self.strata is None else self._strata.given_rows(given)
 
     def tells_enough(self, reference: Floats) -> bool:
         """Whether the stream came to each stratum twice."""
