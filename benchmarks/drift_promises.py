@@ -3,7 +3,7 @@
 Each has a reference of 1000 observations, as a `DriftDetector` would have learned it, and then sees 25,000
 more of another draw of the same stream. What counts is how many observations apart false alarms are.
 
-    python benchmarks/drift_promises.py                   three minutes on two free cores
+    python benchmarks/drift_promises.py                   four minutes on two free cores
     python benchmarks/drift_promises.py --runs 10 --only cycle,chain
 """
 

@@ -223,6 +223,7 @@ def test_a_reference_that_is_given_has_pairs_of_stratum_and_class() -> None:
         (["code", "chat"] * 100, "got 'code' at position 0"),
         ([("night", "code")] * 100 + ["ok"], "got 'ok' at position 100"),
         ([("night", "code", 1)] * 200, r"got an object of type tuple at position 0"),
+        ([("night",)] * 200, r"got an object of type tuple at position 0"),
         ([1.0, 2.0], "got 1.0 at position 0"),
     ],
 )

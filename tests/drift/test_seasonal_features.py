@@ -180,6 +180,9 @@ def test_rows_that_remember_are_seen_every_so_many_and_all_strata_are_known() ->
     assert isinstance(detector, Thinned)
     assert type(detector.inner) is SeasonalFeatureAverages
     assert detector.inner.state()["strata"]["numbers"] == [0, 1, 2]
+    worth = 2000 / detector.every
+    expected = SeasonalFeatureAverages(rows, arl=5000 / detector.every, effective_size=worth)
+    assert detector.inner.threshold == expected.threshold
     assert type(Vectors("row", strata=lambda: 0).detector(KNOWN, 5000)) is SeasonalFeatureAverages
 
 
