@@ -191,11 +191,13 @@ def test_runs_within_strata_are_seen_every_so_many() -> None:
     fresh = np.maximum.accumulate(np.where(draw.random(4000) < 0.2, np.arange(4000), 0))
     hours = np.arange(4000) // 50 % 4
     classes = (draw.integers(0, 4, 4000)[fresh] + hours) % 4
-    detector = Classes("kind", strata=lambda: 0).detector(
-        np.column_stack([hours, classes]).astype(float), 5e3
-    )
+    rows = np.column_stack([hours, classes]).astype(float)
+    detector = Classes("kind", strata=lambda: 0).detector(rows, 5e3)
     assert isinstance(detector, Thinned)
     assert type(detector.inner) is SeasonalCategorical
+    assert 10 < detector.inner.state()["size"] < 4000 / detector.every * 1.5
+    # Every so many may be of a few hours alone, so what is known of each is of all.
+    assert sum(detector.inner.state()["reference"]) == 4000
 
 
 def test_a_reference_that_is_given_has_pairs_of_stratum_and_class() -> None:
