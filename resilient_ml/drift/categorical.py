@@ -136,7 +136,7 @@ class CategoricalShiryaevRoberts(Detector):
         else:
             known = whole("categories", categories, at_least=1, remedy="pass how many categories there are")
         counts = np.bincount(_binned(values, known), minlength=known + 1)
-        size = min(float(len(values)), independent(effective_size, len(values)))
+        size = independent(effective_size, len(values))
         self._setup(counts.tolist(), arl, size, at_least("swing", swing, 0.0, remedy="leave it out"))
 
     def _setup(self, counts: list[int], arl: float, size: float, swing: float) -> None:
@@ -328,9 +328,11 @@ class CategoricalShiryaevRoberts(Detector):
 
 
 def independent(effective_size: float | None, count: int) -> float:
-    """How many independent observations somebody says that a reference is worth; by default its *count*."""
+    """How many independent observations a reference is said to be worth: all of its *count* at most."""
+    if effective_size is None:
+        return float(count)
     remedy = "pass how many independent observations the reference is worth"
-    return at_least("effective_size", count if effective_size is None else effective_size, 1.0, remedy=remedy)
+    return min(float(count), at_least("effective_size", effective_size, 1.0, remedy=remedy))
 
 
 def _from_errors(freedom: int, size: float, arl: float) -> float:

@@ -13,7 +13,7 @@ from ._recursion import TOGETHER
 from .categorical import FEW, NO_NUMBER, CategoricalShiryaevRoberts, independent
 from .detector import Floats
 from .seasonal import coming_again, told_apart, worth
-from .stratified import pairs
+from .stratified import pairs, places_among
 
 GOLDEN = 0.6180339887498949
 
@@ -117,8 +117,7 @@ class SeasonalCategorical(CategoricalShiryaevRoberts):
     def coupled(self, rows: Floats, *, first: int = 0) -> Floats:
         """What categories become: those of *rows*, of which the first is observation number *first*."""
         strata, values = rows[:, 0], rows[:, 1]
-        places = np.searchsorted(self._strata, strata)
-        places = np.where(np.append(self._strata, np.nan)[places] == strata, places, len(self._strata))
+        places = places_among(self._strata, strata)
         bins = self._bin_of[self._binned(values)]
         chances = (np.arange(first, first + len(rows)) + 0.5) * GOLDEN % 1.0
         stays = self._stays[places, bins]

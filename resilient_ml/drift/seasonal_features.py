@@ -21,6 +21,7 @@ from .random_features import (
     rarely,
 )
 from .seasonal import coming_again, told_apart
+from .stratified import places_among
 
 TINY = 1e-6
 """What is no spread."""
@@ -87,9 +88,9 @@ class SeasonalFeatureAverages(RandomFeatureAverages):
             raise ValueError(f"reference must have finite strata, got {unlike:g}; leave such rows out")
         mapped = self._learn(rows[:, 1:], arl, seed)
         coming_again(strata)
-        size = min(float(len(rows)), independent(effective_size, len(rows)))
+        size = independent(effective_size, len(rows))
         self._strata = np.array(told_apart(strata))
-        places = self._places(strata)
+        places = places_among(self._strata, strata)
         # The last place is that of all other strata.
         self._centres = np.vstack(
             [*(rows[strata == one, 1:].mean(axis=0) for one in self._strata), self._centre]
@@ -141,11 +142,6 @@ class SeasonalFeatureAverages(RandomFeatureAverages):
                 np.maximum(largest, np.einsum("ij,ij->i", average, average) / expected, out=largest)
         return rarely(largest, FIXED_SAFETY * self.arl)
 
-    def _places(self, strata: Floats) -> npt.NDArray[np.intp]:
-        """The places of *strata*, which all others share the last of."""
-        places = np.searchsorted(self._strata, strata)
-        return np.where(np.append(self._strata, np.nan)[places] == strata, places, len(self._strata))
-
     def _rows(self, values: npt.ArrayLike) -> Floats:
         rows = np.asarray(values, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != 1 + self.features:
@@ -157,11 +153,11 @@ class SeasonalFeatureAverages(RandomFeatureAverages):
 
     def _centred(self, rows: Floats) -> tuple[Singles, Singles]:
         features = self._map(rows[:, 1:])
-        places = self._places(rows[:, 0])
+        places = places_among(self._strata, rows[:, 0])
         return features, (features - self._means[places]) * self._gains[places, None]
 
     def _from_centre(self, rows: Floats) -> Floats:
-        off: Floats = rows[:, 1:] - self._centres[self._places(rows[:, 0])]
+        off: Floats = rows[:, 1:] - self._centres[places_among(self._strata, rows[:, 0])]
         return off
 
     def _save(self) -> dict[str, Any]:

@@ -72,10 +72,7 @@ class ByStratum(Detector):
 
     def _numbered(self, strata: Floats) -> npt.NDArray[np.intp]:
         """The places of *strata*, which all others share the last of."""
-        count = len(self._strata)
-        places = np.searchsorted(self._strata, strata)
-        known = np.append(self._strata, np.nan)[places] == strata
-        return np.where(known, places, count)
+        return places_among(self._strata, strata)
 
     def _judge_all(self, places: npt.NDArray[np.intp], losses: Floats) -> tuple[int, bool]:
         kept = np.clip(losses, 0.0, 1.0)
@@ -223,6 +220,16 @@ def _tolerated(parts: Sequence[Floats], alike: float, arl: float) -> list[float]
     more = (1.0 - stays) * averaged * errors_more(int(counts.sum()), arl) + stays * alone
     tolerated: list[float] = np.minimum(means + more * errors, 1.0 - 1e-6).tolist()
     return tolerated
+
+
+def places_among(known: Floats, strata: Floats) -> npt.NDArray[np.intp]:
+    """The places of *strata* among those that are *known*, in order; all others share the one after the last.
+
+    >>> places_among(np.array([3.0, 5.0]), np.array([5.0, 4.0, 3.0, 9.0]))
+    array([1, 2, 0, 2])
+    """
+    places = np.searchsorted(known, strata)
+    return np.where(np.append(known, np.nan)[places] == strata, places, len(known))
 
 
 def run_begins(strata: Floats) -> npt.NDArray[np.intp]:
